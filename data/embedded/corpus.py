@@ -1,0 +1,91 @@
+"""The corpus: distinct sentences in three languages, dealt to training, valid and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from embedded.english import English
+from embedded.entries import Lexicon, load_lexicon
+from embedded.french import French
+from embedded.french_forms import Conjugator
+from embedded.german import German
+from embedded.sampler import Sampler
+from embedded.tree import Sentence
+
+SHORTEST = 4
+LONGEST = 25
+# So many repeated sentences in a row mean that the grammar has little new to say.
+_PATIENCE = 2000
+
+
+class CorpusError(Exception):
+    """A corpus that cannot be made."""
+
+
+class Triple(NamedTuple):
+    """One sentence in three languages."""
+
+    en: str
+    fr: str
+    de: str
+
+
+@dataclass(frozen=True)
+class Translator:
+    """The three linearisers over one lexicon."""
+
+    english: English
+    french: French
+    german: German
+
+    @classmethod
+    def of(cls, lexicon: Lexicon) -> Translator:
+        """Build the linearisers."""
+        numerals = lexicon.numerals
+        return cls(
+            English({key: entry.en for key, entry in numerals.items()}),
+            French(Conjugator(lexicon.french), {key: entry.fr for key, entry in numerals.items()}),
+            German({key: entry.de for key, entry in numerals.items()}),
+        )
+
+    def __call__(self, sentence: Sentence) -> Triple:
+        """Return the sentence in the three languages."""
+        return Triple(
+            self.english.sentence(sentence),
+            self.french.sentence(sentence),
+            self.german.sentence(sentence),
+        )
+
+
+def generate(sizes: dict[str, int], seed: int) -> dict[str, list[Triple]]:
+    """Return the splits; no sentence occurs twice in any language, in one split or across."""
+    lexicon = load_lexicon()
+    translate = Translator.of(lexicon)
+    sampler = Sampler(lexicon, Random(seed))
+    seen: tuple[set[str], ...] = tuple(set() for _ in Triple._fields)
+    total = sum(sizes.values())
+    triples: list[Triple] = []
+    failures = 0
+    while len(triples) < total:
+        triple = translate(sampler.sentence())
+        repeated = any(text in known for text, known in zip(triple, seen))
+        if repeated or not SHORTEST <= len(triple.en.split()) <= LONGEST:
+            failures += 1
+            if failures == _PATIENCE:
+                raise CorpusError(
+                    f"the grammar cannot supply {total} distinct sentences; "
+                    f"it stopped at {len(triples)}"
+                )
+            continue
+        failures = 0
+        for text, known in zip(triple, seen):
+            known.add(text)
+        triples.append(triple)
+    splits: dict[str, list[Triple]] = {}
+    start = 0
+    for name, size in sizes.items():
+        splits[name] = triples[start : start + size]
+        start += size
+    return splits

@@ -1,0 +1,1 @@
+"""The commands: argparse only; what they do stands in the other packages."""

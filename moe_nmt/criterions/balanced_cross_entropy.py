@@ -1,0 +1,121 @@
+"""Label-smoothed cross entropy plus the gates' balancing losses (section 4)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from fairseq import utils
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from omegaconf import II
+from torch import Tensor
+
+from moe_nmt.models.config import option
+from moe_nmt.modules.projected_loss import projected_cross_entropy
+from moe_nmt.moe.balance import balance_figures, importance_loss, load_loss
+from moe_nmt.moe.routing import Routing
+
+
+@dataclass
+class BalancedCrossEntropyConfig(FairseqDataclass):
+    """Options of ``--criterion balanced_cross_entropy``."""
+
+    label_smoothing: float = option(0.0, "share of the target's probability given to other words")
+    importance_weight: float = option(0.01, "w_importance, the weight of CV(Importance)^2")
+    load_weight: float = option(0.01, "w_load, the weight of CV(Load)^2")
+    sentence_avg: bool = II("optimization.sentence_avg")
+
+
+@register_criterion("balanced_cross_entropy", dataclass=BalancedCrossEntropyConfig)
+class BalancedCrossEntropy(FairseqCriterion):
+    """The training loss of a model with mixtures of experts.
+
+    For every mixture it adds w_importance CV(Importance)^2 + w_load CV(Load)^2 and the gate's own
+    loss, each as a mean over the batch.  The perplexity is that of the translation alone.
+    """
+
+    def __init__(
+        self,
+        task: Any,
+        label_smoothing: float,
+        importance_weight: float,
+        load_weight: float,
+        sentence_avg: bool,
+    ) -> None:
+        super().__init__(task)
+        if not 0 <= label_smoothing < 1:
+            raise SystemExit(
+                f"moe_nmt: --label-smoothing must be in [0, 1), not {label_smoothing}"
+            )
+        self.label_smoothing = label_smoothing
+        self.importance_weight = importance_weight
+        self.load_weight = load_weight
+        self.sentence_avg = sentence_avg
+
+    def forward(
+        self, model: Any, sample: dict[str, Any], reduce: bool = True
+    ) -> tuple[Tensor, int, dict[str, Any]]:
+        """Returns the summed loss, the size that divides it, and what is logged."""
+        features, extra = model(**sample["net_input"], features_only=True)
+        is_token = sample["target"].ne(self.padding_idx)  # [batch, target]
+        losses = projected_cross_entropy(
+            features[is_token],
+            model.decoder.output_embedding.weight,
+            sample["target"][is_token],
+            self.label_smoothing,
+        )
+        sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
+        balance, log = self.balance(extra["routings"])
+        loss = losses.smoothed + sample_size * balance
+        # All are sums, so that workers and batches can be added up.
+        output: dict[str, Any] = {name: value * sample_size for name, value in log.items()}
+        output |= {
+            "loss": loss.detach(),
+            "nll_loss": losses.negative_log_likelihood,
+            "ntokens": sample["ntokens"],
+            "nsentences": sample["target"].size(0),
+            "sample_size": sample_size,
+        }
+        return loss, sample_size, output
+
+    def balance(self, routings: dict[str, Routing]) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """The weighted balancing losses of all mixtures, and each one's losses and figures."""
+        total: Tensor | float = 0.0
+        log: dict[str, Tensor] = {}
+        for name, routing in routings.items():
+            of_importance = self.importance_weight * importance_loss(routing)
+            of_load = self.load_weight * load_loss(routing)
+            total = total + of_importance + of_load + routing.auxiliary_loss
+            figures = balance_figures(routing.importance, routing.load)
+            log |= {
+                f"{name}_importance_cv": figures.importance_cv,
+                f"{name}_load_cv": figures.load_cv,
+                f"{name}_max_over_mean_load": figures.max_over_mean_load,
+                f"{name}_importance_loss": of_importance.detach(),
+                f"{name}_load_loss": of_load.detach(),
+                f"{name}_gate_loss": routing.auxiliary_loss.detach(),
+            }
+        return total, log
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        """Averages over tokens: losses in bits, balance figures as they are."""
+
+        def total(name: str) -> Any:
+            return sum(log.get(name, 0) for log in logging_outputs)
+
+        sample_size, ntokens = total("sample_size"), total("ntokens")
+        metrics.log_scalar(
+            "loss", total("loss") / sample_size / math.log(2), sample_size, round=3
+        )
+        metrics.log_scalar("nll_loss", total("nll_loss") / ntokens / math.log(2), ntokens, round=3)
+        metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
+        for name in sorted({name for log in logging_outputs for name in log}):
+            if name.startswith(("encoder_", "decoder_")):
+                metrics.log_scalar(name, total(name) / sample_size, sample_size, round=3)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        """True: gathering them without summing needs CUDA."""
+        return True

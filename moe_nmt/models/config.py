@@ -1,0 +1,89 @@
+"""The options of the translation model, with the paper's values as defaults (App. E)."""
+
+from dataclasses import dataclass, field
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+
+from moe_nmt.modules.attention import ATTENTIONS
+from moe_nmt.modules.attentive_lstm import FEEDS
+from moe_nmt.moe.build import GATES
+
+
+def option(default: object, help: str) -> object:
+    """A field of a fairseq dataclass with its help text."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class GNMTMoEConfig(FairseqDataclass):
+    """Options of ``--arch gnmt_moe`` and its named variants."""
+
+    model_dim: int = option(512, "size of embeddings and of every layer's input and output")
+    lstm_cells: int = option(2048, "cells of an LSTM; projected to model_dim where larger")
+    encoder_layers: int = option(3, "LSTM layers in the encoder")
+    decoder_layers: int = option(2, "LSTM layers in the decoder")
+    encoder_bidirectional: bool = option(
+        False, "let the encoder's first layer read in both directions"
+    )
+    attention: ChoiceEnum(list(ATTENTIONS)) = option(
+        "product", "attention function: the paper's product of tanh (App. G) or GNMT's additive"
+    )
+    attention_dim: int = option(512, "size of the space in which source and target are compared")
+    attention_feed: ChoiceEnum(list(FEEDS)) = option(
+        "input",
+        "where the context goes: 'input' of the first decoder LSTM at the next step (the paper's), "
+        "or its 'output' at the same step, which trains faster",
+    )
+    encoder_moe_after: str = option(
+        "2", "numbers of LSTM layers after which a MoE layer follows, as in '1,2'; '' for none"
+    )
+    decoder_moe_after: str = option("1", "the same for the decoder")
+    experts: int = option(32, "experts of a MoE layer, in all its groups")
+    expert_groups: int = option(1, "groups of a hierarchical MoE (App. B); 1 for a flat one")
+    k: int = option(4, "experts per token; of a hierarchical MoE, at each of the two levels")
+    expert_hidden: int = option(2048, "hidden units of an expert")
+    gate: ChoiceEnum(list(GATES)) = option("strictly-balanced", "how experts are chosen")
+    dropout: float = option(0.4, "on the output of all embedding, LSTM and MoE layers")
+    share_all_embeddings: bool = option(
+        False, "one embedding for source, target and softmax (needs a joint dictionary)"
+    )
+    share_decoder_input_output_embed: bool = option(
+        False, "one embedding for the decoder's input and the softmax"
+    )
+
+
+def moe_positions(text: str, layers: int, name: str) -> list[int]:
+    """Parses a list of layer numbers such as '1,2'.
+
+    Raises:
+        ValueError: what is wrong with ``text``, the value of option ``name``.
+    """
+    try:
+        positions = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(f"{name} is a list of layer numbers such as 1,2, not {text!r}") from None
+    if any(not 1 <= position <= layers for position in positions):
+        raise ValueError(f"{name} {text!r}: the layers are numbered from 1 to {layers}")
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{name} {text!r} names a layer twice")
+    return positions
+
+
+def validate(config: GNMTMoEConfig) -> None:
+    """Checks what the modules' own constructors do not.
+
+    Raises:
+        ValueError: the wrong option and its limits, in one sentence.
+    """
+    for name in (
+        "model_dim",
+        "lstm_cells",
+        "encoder_layers",
+        "decoder_layers",
+        "attention_dim",
+        "expert_hidden",
+    ):
+        if getattr(config, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1")
+    if not 0 <= config.dropout < 1:
+        raise ValueError(f"--dropout must be in [0, 1), not {config.dropout}")

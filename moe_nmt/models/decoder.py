@@ -1,0 +1,136 @@
+"""The decoder: an attentive LSTM, then a recurrent stack, then the softmax's projection."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from fairseq import utils
+from fairseq.models import FairseqIncrementalDecoder
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from moe_nmt.models.encoder import EncoderOutput
+from moe_nmt.modules.attention import Memory
+from moe_nmt.modules.attentive_lstm import AttentiveLSTM, AttentiveState
+from moe_nmt.modules.dropout import Dropout
+from moe_nmt.modules.lstm import LSTMState
+from moe_nmt.modules.stack import RecurrentStack
+
+STATE = "decoder_state"
+
+
+class DecoderState(NamedTuple):
+    """All that decoding carries from one step to the next."""
+
+    memory: Memory  # the source, its keys computed once
+    attentive: AttentiveState
+    stack: list[LSTMState]
+
+    def index_select(self, order: Tensor) -> DecoderState:
+        """Reorders or repeats hypotheses: order [new batch] int64."""
+        return DecoderState(
+            self.memory.index_select(order),
+            self.attentive.index_select(order),
+            [state.index_select(order) for state in self.stack],
+        )
+
+
+class GNMTDecoder(FairseqIncrementalDecoder):
+    """Predicts the next target word at every position.
+
+    Args:
+        dictionary: the target dictionary.
+        embedding: of the words read.
+        first_layer: the LSTM that drives the attention.
+        stack: the layers after it.
+        output_embedding: of the words predicted; may be ``embedding`` itself.
+        dropout: on the embeddings.
+    """
+
+    def __init__(
+        self,
+        dictionary: object,
+        embedding: nn.Embedding,
+        first_layer: AttentiveLSTM,
+        stack: RecurrentStack,
+        output_embedding: nn.Embedding,
+        dropout: float,
+    ) -> None:
+        super().__init__(dictionary)
+        self.embedding = embedding
+        self.dropout = Dropout(dropout)
+        self.first_layer = first_layer
+        self.stack = stack
+        self.output_embedding = output_embedding
+
+    def forward(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: EncoderOutput,
+        incremental_state: dict[str, Any] | None = None,
+        features_only: bool = False,
+        src_lengths: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Decodes whole sequences, or with incremental state the last word alone.
+
+        Args:
+            prev_output_tokens: [batch, target], padded at the end.
+            encoder_out: the encoder's output for the same sentences.
+            incremental_state: where the state between steps is kept.
+            features_only: leave out the projection to the vocabulary.
+            src_lengths: not needed; fairseq passes it.
+
+        Returns:
+            [batch, target, words], or [batch, target, dim] features; and ``attn``, a list of one
+            [batch, target, source], and ``routings`` by name, such as encoder_2 and decoder_1.
+        """
+        state = self.get_state(incremental_state)
+        if incremental_state is not None:
+            prev_output_tokens = prev_output_tokens[:, -1:]
+        if state is None:
+            memory = self.first_layer.attention.memory(
+                encoder_out["values"], encoder_out["padding"]
+            )
+        else:
+            memory = state.memory
+
+        is_token = prev_output_tokens.ne(self.embedding.padding_idx).t()  # [target, batch]
+        x = self.dropout(self.embedding(prev_output_tokens)).transpose(0, 1)
+        first = self.first_layer(x, memory, None if state is None else state.attentive)
+        rest = self.stack(first.x, is_token, None if state is None else state.stack)
+        if incremental_state is not None:
+            new_state = DecoderState(memory, first.state, rest.states)
+            utils.set_incremental_state(self, incremental_state, STATE, new_state)
+
+        features = rest.x.transpose(0, 1)  # [batch, target, dim]
+        routings = {f"encoder_{layer}": r for layer, r in encoder_out["routings"].items()}
+        # The stack begins after the first LSTM.
+        routings |= {f"decoder_{layer + 1}": r for layer, r in rest.routings.items()}
+        extra = {"attn": [first.attention], "routings": routings}
+        return features if features_only else self.output_layer(features), extra
+
+    def output_layer(self, features: Tensor) -> Tensor:
+        """[..., dim] -> logits [..., words]."""
+        return F.linear(features, self.output_embedding.weight)
+
+    def get_state(self, incremental_state: dict[str, Any] | None) -> DecoderState | None:
+        """The state after the words decoded so far; None before the first."""
+        if incremental_state is None:
+            return None
+        state: DecoderState | None = utils.get_incremental_state(self, incremental_state, STATE)
+        return state
+
+    def reorder_incremental_state(
+        self, incremental_state: dict[str, Any], new_order: Tensor
+    ) -> None:
+        """Lets the state follow its hypotheses: new_order [new batch] int64."""
+        state = self.get_state(incremental_state)
+        if state is not None:
+            utils.set_incremental_state(
+                self, incremental_state, STATE, state.index_select(new_order)
+            )
+
+    def max_positions(self) -> int:
+        """A recurrent decoder has no limit of its own."""
+        return int(torch.iinfo(torch.int32).max)

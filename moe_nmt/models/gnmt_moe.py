@@ -1,0 +1,124 @@
+"""The paper's translation model: GNMT cut down, with mixtures of experts (section 5.3, App. E)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairseq.models import FairseqEncoderDecoderModel, register_model
+from torch import Tensor, nn
+
+from moe_nmt.models.config import GNMTMoEConfig, moe_positions, validate
+from moe_nmt.models.decoder import GNMTDecoder
+from moe_nmt.models.encoder import GNMTEncoder
+from moe_nmt.modules.attention import ATTENTIONS
+from moe_nmt.modules.attentive_lstm import FEEDS
+from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
+from moe_nmt.modules.stack import RecurrentStack
+from moe_nmt.moe.build import build_mixture_of_experts
+from moe_nmt.moe.layer import MixtureOfExperts
+
+NAME = "gnmt_moe"
+
+
+@register_model(NAME, dataclass=GNMTMoEConfig)
+class GNMTMoEModel(FairseqEncoderDecoderModel):
+    """Stacked LSTMs with attention and mixture-of-experts layers between them."""
+
+    @classmethod
+    def build_model(cls, cfg: GNMTMoEConfig, task: Any) -> GNMTMoEModel:
+        """Builds the model for the dictionaries of ``task``.
+
+        Raises:
+            SystemExit: an option is wrong; the message names it and its limits.
+        """
+        try:
+            return build_model(cls, cfg, task.source_dictionary, task.target_dictionary)
+        except ValueError as error:
+            raise SystemExit(f"moe_nmt: {error}") from error
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor | None,
+        prev_output_tokens: Tensor,
+        features_only: bool = False,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Teacher forcing; see ``GNMTDecoder.forward`` for the result.
+
+        Args:
+            src_tokens: [batch, source], padded at the end.
+            src_lengths: not needed; fairseq passes it.
+            prev_output_tokens: [batch, target], the target shifted by one, padded at the end.
+            features_only: leave out the projection to the vocabulary.
+        """
+        encoder_out = self.encoder(src_tokens, src_lengths)
+        output: tuple[Tensor, dict[str, Any]] = self.decoder(
+            prev_output_tokens, encoder_out, features_only=features_only
+        )
+        return output
+
+
+def build_model(
+    cls: type[GNMTMoEModel], cfg: GNMTMoEConfig, source: Any, target: Any
+) -> GNMTMoEModel:
+    """Assembles encoder and decoder for a source and a target dictionary.
+
+    Raises:
+        ValueError: an option is wrong.
+    """
+    validate(cfg)
+    dim, cells = cfg.model_dim, cfg.lstm_cells
+
+    def mixtures(text: str, layers: int, name: str) -> dict[int, MixtureOfExperts]:
+        return {
+            position: build_mixture_of_experts(
+                dim, cfg.expert_hidden, cfg.experts, cfg.k, str(cfg.gate), cfg.expert_groups
+            )
+            for position in moe_positions(text, layers, name)
+        }
+
+    encoder_embedding = word_embedding(source, dim)
+    if cfg.share_all_embeddings:
+        if source != target:
+            raise ValueError(
+                "--share-all-embeddings needs one dictionary for both languages: "
+                "run fairseq-preprocess with --joined-dictionary"
+            )
+        decoder_embedding = encoder_embedding
+    else:
+        decoder_embedding = word_embedding(target, dim)
+    shares_output = cfg.share_all_embeddings or cfg.share_decoder_input_output_embed
+    output_embedding = decoder_embedding if shares_output else word_embedding(target, dim)
+
+    first: nn.LSTM | BidirectionalLSTM
+    first = (BidirectionalLSTM if cfg.encoder_bidirectional else lstm)(dim, cells, dim)
+    encoder_stack = RecurrentStack(
+        [first, *(lstm(dim, cells, dim) for _ in range(cfg.encoder_layers - 1))],
+        mixtures(cfg.encoder_moe_after, cfg.encoder_layers, "--encoder-moe-after"),
+        cfg.dropout,
+    )
+    attention = ATTENTIONS[str(cfg.attention)](dim, cfg.attention_dim)
+    first_layer = FEEDS[str(cfg.attention_feed)](dim, cells, attention, cfg.dropout)
+    decoder_mixtures = mixtures(
+        cfg.decoder_moe_after, cfg.decoder_layers, "--decoder-moe-after"
+    )
+    decoder_stack = RecurrentStack(
+        [lstm(dim, cells, dim) for _ in range(cfg.decoder_layers - 1)],
+        {position - 1: mixture for position, mixture in decoder_mixtures.items()},
+        cfg.dropout,
+    )
+    return cls(
+        GNMTEncoder(source, encoder_embedding, encoder_stack, cfg.dropout),
+        GNMTDecoder(
+            target, decoder_embedding, first_layer, decoder_stack, output_embedding, cfg.dropout
+        ),
+    )
+
+
+def word_embedding(dictionary: Any, dim: int) -> nn.Embedding:
+    """Word vectors drawn from N(0, 1/dim), so that a tied softmax starts with small logits."""
+    embedding = nn.Embedding(len(dictionary), dim, padding_idx=dictionary.pad())
+    nn.init.normal_(embedding.weight, std=dim**-0.5)
+    if not embedding.weight.is_meta:
+        nn.init.zeros_(embedding.weight[dictionary.pad()])
+    return embedding

@@ -1,0 +1,1 @@
+"""Building blocks of the recurrent models, in plain torch: LSTM layers, attention, stacks, loss."""

@@ -1,0 +1,89 @@
+"""A stack of residual LSTM layers with mixtures of experts between them (section 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from moe_nmt.modules.dropout import Dropout
+from moe_nmt.modules.lstm import BidirectionalLSTM, LSTMState
+from moe_nmt.moe.layer import MixtureOfExperts
+from moe_nmt.moe.routing import Routing
+
+
+class StackOutput(NamedTuple):
+    """What a stack computes."""
+
+    x: Tensor  # [time, batch, dim]
+    states: list[LSTMState]  # of each LSTM layer, in order
+    routings: dict[int, Routing]  # of each mixture, by its position
+
+
+class ResidualMixture(nn.Module):
+    """x + drop(sigmoid(MoE(x))) on every token that is not padding, all positions at once."""
+
+    def __init__(self, mixture: MixtureOfExperts, dropout: float) -> None:
+        super().__init__()
+        self.mixture = mixture
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, is_token: Tensor) -> tuple[Tensor, Routing]:
+        """x: [time, batch, dim], is_token: [time, batch] bool -> the same shape as x, routing."""
+        index = is_token.flatten().nonzero().squeeze(1)  # [tokens]
+        tokens = x.flatten(0, 1).index_select(0, index)  # [tokens, dim]
+        mixed, routing = self.mixture(tokens)
+        update = self.dropout(torch.sigmoid(mixed)).to(x.dtype)
+        y = x.flatten(0, 1).index_add(0, index, update)
+        return y.view_as(x), routing
+
+
+class RecurrentStack(nn.Module):
+    """LSTM layers, each with a residual connection round it, and mixtures at chosen positions.
+
+    Args:
+        layers: LSTM layers of equal input and output size; only the first may be bidirectional.
+        mixtures: mixtures by position; position p comes after p LSTM layers, 0 before the first.
+        dropout: on the output of every LSTM and mixture.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[nn.LSTM | BidirectionalLSTM],
+        mixtures: Mapping[int, MixtureOfExperts],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.mixtures = nn.ModuleDict(
+            {str(position): ResidualMixture(m, dropout) for position, m in mixtures.items()}
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, is_token: Tensor, states: Sequence[LSTMState] | None = None
+    ) -> StackOutput:
+        """Runs the stack over whole sequences or the next steps of them.
+
+        Args:
+            x: [time, batch, dim], padded at the end.
+            is_token: [time, batch] bool, False on padding.
+            states: the states after the step before x; None at the beginning.
+        """
+        new_states: list[LSTMState] = []
+        routings: dict[int, Routing] = {}
+        for position in range(len(self.layers) + 1):
+            if str(position) in self.mixtures:
+                x, routings[position] = self.mixtures[str(position)](x, is_token)
+            if position == len(self.layers):
+                break
+            layer = self.layers[position]
+            if isinstance(layer, BidirectionalLSTM):
+                y = layer(x, is_token.sum(0))
+            else:
+                y, state = layer(x, None if states is None else tuple(states[position]))
+                new_states.append(LSTMState(*state))
+            x = x + self.dropout(y)
+        return StackOutput(x, new_states, routings)

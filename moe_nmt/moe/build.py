@@ -1,0 +1,44 @@
+"""Gates by name, and the layer from plain sizes."""
+
+from __future__ import annotations
+
+from moe_nmt.moe.experts import Experts
+from moe_nmt.moe.gate import Gate
+from moe_nmt.moe.hierarchical import HierarchicalGate
+from moe_nmt.moe.layer import MixtureOfExperts
+from moe_nmt.moe.noisy_top_k import NoisyTopKGate
+from moe_nmt.moe.softmax_gate import SoftmaxGate
+from moe_nmt.moe.strictly_balanced import StrictlyBalancedGate
+
+GATES: dict[str, type[Gate]] = {
+    "softmax": SoftmaxGate,
+    "noisy-top-k": NoisyTopKGate,
+    "strictly-balanced": StrictlyBalancedGate,
+}
+
+
+def build_gate(name: str, dim: int, experts: int, k: int, groups: int = 1) -> Gate:
+    """Builds a flat gate, or a hierarchical one with the same gate at both levels.
+
+    Args:
+        name: a key of ``GATES``.
+        dim: size of a token vector.
+        experts: number of experts in all.
+        k: experts per token; at each of the two levels where there are groups.
+        groups: number of groups the experts are divided into; 1 for a flat mixture.
+    """
+    if name not in GATES:
+        raise ValueError(f"there is no gate {name!r}; the gates are {', '.join(GATES)}")
+    gate = GATES[name]
+    if groups == 1:
+        return gate(dim, experts, k)
+    if groups < 1 or experts % groups:
+        raise ValueError(f"{experts} experts cannot be divided evenly into {groups} groups")
+    return HierarchicalGate(gate(dim, groups, k), gate(dim, experts // groups, k, groups))
+
+
+def build_mixture_of_experts(
+    dim: int, hidden: int, experts: int, k: int, gate: str = "noisy-top-k", groups: int = 1
+) -> MixtureOfExperts:
+    """Builds a layer of ``experts`` experts with ``hidden`` hidden units; see ``build_gate``."""
+    return MixtureOfExperts(build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden))

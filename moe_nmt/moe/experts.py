@@ -1,0 +1,66 @@
+"""The experts: feed-forward networks of one shape, each with its own weights (section 2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Experts(nn.Module):
+    """E_i(x) = relu(x W_in[i]) W_out[i] for every expert i.
+
+    The weights of all experts are stacked in one parameter per matrix, marked with the attribute
+    ``expert`` for the optimizer and for gradient synchronisation.
+
+    Args:
+        num_experts: number of experts.
+        dim: size of the input and of the output.
+        hidden: size of the hidden layer.
+    """
+
+    def __init__(self, num_experts: int, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.num_experts = num_experts
+        self.w_in = nn.Parameter(torch.empty(num_experts, dim, hidden))
+        self.w_out = nn.Parameter(torch.empty(num_experts, hidden, dim))
+        for weight in (self.w_in, self.w_out):
+            weight.expert = True  # type: ignore[attr-defined]
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws each expert from a generator of its own, seeded by its index.
+
+        So an expert starts the same however many of its neighbours live on this worker.
+        """
+        seed = int(torch.randint(2**31, ()).item())
+        if self.w_in.is_meta:
+            return
+        bound = math.sqrt(6 / (self.w_in.size(1) + self.w_in.size(2)))  # Glorot and Bengio 2010
+        for expert in range(self.num_experts):
+            generator = torch.Generator(self.w_in.device).manual_seed(seed + expert)
+            for weight in (self.w_in, self.w_out):
+                nn.init.uniform_(weight[expert], -bound, bound, generator=generator)
+
+    def forward(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:
+        """Applies each expert to its rows.
+
+        Args:
+            x: [rows, dim], sorted by expert.
+            tokens_per_expert: [num_experts] int64, adding up to ``rows``.
+
+        Returns:
+            [rows, dim] in the precision of autocast where it is on, else of the weights.
+        """
+        dtype = self.w_in.dtype
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+        ends = tokens_per_expert.cumsum(0).to(torch.int32)
+        hidden = F.grouped_mm(x.to(dtype), self.w_in.to(dtype), offs=ends)
+        return F.grouped_mm(F.relu(hidden), self.w_out.to(dtype), offs=ends)
+
+    def extra_repr(self) -> str:
+        _, dim, hidden = self.w_in.shape
+        return f"experts={self.num_experts}, dim={dim}, hidden={hidden}"

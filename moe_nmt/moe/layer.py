@@ -1,0 +1,34 @@
+"""The mixture-of-experts layer (section 2): y = sum_i G(x)_i * E_i(x)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from moe_nmt.moe.dispatch import combine, dispatch
+from moe_nmt.moe.experts import Experts
+from moe_nmt.moe.gate import Gate
+from moe_nmt.moe.routing import Routing
+
+
+class MixtureOfExperts(nn.Module):
+    """Sends each token through the experts its gate chooses and adds up their weighted outputs."""
+
+    def __init__(self, gate: Gate, experts: Experts) -> None:
+        super().__init__()
+        if gate.num_experts != experts.num_experts:
+            raise ValueError(
+                f"the gate chooses among {gate.num_experts} experts, "
+                f"but there are {experts.num_experts}"
+            )
+        self.gate = gate
+        self.experts = experts
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
+        """[tokens, dim] -> [tokens, dim], and the routing, for losses and statistics.
+
+        Leave padding out: whatever is in ``x`` is routed and counted.
+        """
+        routing = self.gate(x)
+        dispatched = dispatch(x, routing)
+        output = self.experts(dispatched.x, dispatched.tokens_per_expert)
+        return combine(output, dispatched.position, routing, x.size(0)), routing

@@ -1,0 +1,37 @@
+"""What a gate decides: which tokens go to which experts, and with what weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The non-zero entries of G(x) for a batch of tokens, and what the balancing losses need.
+
+    ``token``, ``expert`` and ``gate`` list the kept assignments, ordered by token.  A token may
+    have any number of assignments, also none.
+    """
+
+    token: Tensor  # [assignments] int64, ascending
+    expert: Tensor  # [assignments] int64, in [0, experts)
+    gate: Tensor  # [assignments] float32, G(x)_i; differentiable
+    importance: Tensor  # [experts] float32, sum over tokens of G(x)_i; differentiable
+    load: Tensor  # [experts] float32, (expected) number of tokens; differentiable in training
+    auxiliary_loss: Tensor  # [] float32, a loss of the gate itself, a mean per token; 0 if none
+
+    @property
+    def num_experts(self) -> int:
+        return self.load.numel()
+
+    def tokens_per_expert(self) -> Tensor:
+        """Counts the assignments of each expert: [experts] int64."""
+        return torch.bincount(self.expert, minlength=self.num_experts)
+
+
+def sum_by_expert(values: Tensor, expert: Tensor, num_experts: int) -> Tensor:
+    """Sums ``values`` [assignments] over the assignments of each expert: [experts]."""
+    return values.new_zeros(num_experts).index_add(0, expert, values)

@@ -1,0 +1,70 @@
+"""Strictly balanced gating (App. F): in training every expert receives equally many tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from moe_nmt.moe.gate import Gate, GateProjection
+from moe_nmt.moe.routing import Routing, sum_by_expert
+
+
+class StrictlyBalancedGate(Gate):
+    """p = softmax(x Wg), kept where a mask is set, and renormalised over the kept experts.
+
+    Training: the batchwise mask keeps, for each expert, the m = k |X| / n tokens with the largest
+    p; m is rounded to the nearest whole number and is at least 1.  Evaluation: token x uses expert
+    i iff p_i > T_i.  The thresholds T are learned by the loss
+
+        sum over tokens j, experts i of (1[p_ji > T_i] - batchwise_ji) * (p_ji - T_i),
+
+    given here as a mean over tokens.  Its gradient reaches T alone.
+    """
+
+    def __init__(self, dim: int, experts: int, k: int, groups: int = 1) -> None:
+        super().__init__(dim, experts, k, groups)
+        self.projection = GateProjection(dim, experts, groups)
+        # With Wg = 0 every p is 1/n: start there.
+        self.threshold = nn.Parameter(torch.full((groups, experts), 1.0 / experts))
+
+    def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
+        tokens = x.size(0)
+        group = self.group_of_token(group_sizes, tokens)  # [tokens]
+        p = torch.softmax(self.projection(x, group_sizes), dim=-1)  # [tokens, experts]
+        threshold = self.threshold.float()[group]  # [tokens, experts]
+        within_threshold = p > threshold
+        auxiliary_loss = p.new_zeros(())
+        if self.training:
+            mask = self.batchwise_mask(p, group, group_sizes)
+            excess = within_threshold.to(p.dtype) - mask.to(p.dtype)
+            auxiliary_loss = (excess * (p.detach() - threshold)).sum() / max(tokens, 1)
+        else:
+            mask = within_threshold
+
+        kept = p * mask  # [tokens, experts]
+        gates = kept / kept.sum(-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)
+        token, choice = mask.nonzero(as_tuple=True)  # [assignments] each, ordered by token
+        expert = self.global_expert(choice, group[token])
+        gate = gates[token, choice]
+        return Routing(
+            token=token,
+            expert=expert,
+            gate=gate,
+            importance=sum_by_expert(gate, expert, self.num_experts),
+            load=torch.bincount(expert, minlength=self.num_experts).to(gate.dtype),
+            auxiliary_loss=auxiliary_loss,
+        )
+
+    def batchwise_mask(self, p: Tensor, group: Tensor, group_sizes: Tensor) -> Tensor:
+        """Marks, for each expert, its m tokens with the largest p: [tokens, experts] bool.
+
+        Ties go to the earlier token.
+        """
+        by_value = p.argsort(dim=0, descending=True, stable=True)  # [tokens, experts]
+        by_group = group[by_value].argsort(dim=0, stable=True)
+        order = by_value.gather(0, by_group)  # per expert: group by group, p descending
+        start = group_sizes.cumsum(0) - group_sizes  # [groups]
+        position = torch.arange(p.size(0), device=p.device) - start[group]  # [tokens]
+        rank = torch.empty_like(order).scatter_(0, order, position[:, None].expand_as(order))
+        share = torch.round(group_sizes * (self.k / self.experts)).clamp_min(1)  # m, [groups]
+        return rank < share[group][:, None]

@@ -1,0 +1,9 @@
+"""Registers everything with fairseq and prepares torch for its checkpoints."""
+
+from moe_nmt import criterions, models, optim, tasks
+from moe_nmt.checkpoints import allow_fairseq_types, check_before_loading
+
+allow_fairseq_types()
+check_before_loading()
+
+__all__ = ["criterions", "models", "optim", "tasks"]

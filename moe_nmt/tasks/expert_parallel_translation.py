@@ -1,0 +1,126 @@
+"""Translation between two languages for models with mixtures of experts."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary, LanguagePairDataset
+from fairseq.dataclass import ChoiceEnum
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import TranslationConfig, TranslationTask
+from torch import Tensor
+
+from moe_nmt.models.config import option
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ExpertParallelTranslationConfig(TranslationConfig):
+    """Options of ``--task expert_parallel_translation``."""
+
+    left_pad_source: bool = option(False, "recurrent encoders need the padding at the end")
+    precision: ChoiceEnum(["fp32", "bf16"]) = option(
+        "fp32",
+        "of the matrix products in training and validation; parameters, gates and losses stay fp32",
+    )
+
+
+@register_task("expert_parallel_translation", dataclass=ExpertParallelTranslationConfig)
+class ExpertParallelTranslationTask(TranslationTask):
+    """fairseq's translation task, made safe for recurrent models and for its users.
+
+    Sources are padded at the end; no sentence is dropped from a batch; data that do not fit each
+    other or the checkpoint are refused.
+    """
+
+    def __init__(self, cfg: Any, src_dict: Dictionary, tgt_dict: Dictionary) -> None:
+        super().__init__(cfg, src_dict, tgt_dict)
+        if cfg.left_pad_source:
+            raise SystemExit("moe_nmt: recurrent encoders need --left-pad-source False")
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Builds the model on this one worker."""
+        if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+            raise SystemExit(
+                "moe_nmt: training on several workers is not supported yet: "
+                "use --distributed-world-size 1, and CUDA_VISIBLE_DEVICES to choose the GPU"
+            )
+        return super().build_model(cfg, from_checkpoint)
+
+    def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
+        """Loads a split and checks that both sides have the same number of sentences."""
+        super().load_dataset(split, epoch=epoch, combine=combine, **kwargs)
+        dataset = self.datasets[split]
+        if dataset.tgt is not None and len(dataset.src) != len(dataset.tgt):
+            raise SystemExit(
+                f"moe_nmt: {split} in {self.cfg.data} has {len(dataset.src)} source and "
+                f"{len(dataset.tgt)} target sentences: binarise it again from files of equal length"
+            )
+        if len(dataset) == 0:
+            raise SystemExit(f"moe_nmt: {split} in {self.cfg.data} has no sentences")
+
+    def build_dataset_for_inference(
+        self, src_tokens: list[Tensor], src_lengths: list[int], constraints: Tensor | None = None
+    ) -> LanguagePairDataset:
+        """Wraps sentences typed in by a user."""
+        return LanguagePairDataset(
+            src_tokens,
+            src_lengths,
+            self.source_dictionary,
+            tgt_dict=self.target_dictionary,
+            left_pad_source=False,
+            constraints=constraints,
+        )
+
+    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Batches a dataset without dropping sentences.
+
+        fairseq's --required-batch-size-multiple (8 by default) silently drops what is left over;
+        nothing here gains from multiples, so the task always uses 1.  Outside of training, no
+        sentence is too long either.
+        """
+        kwargs["required_batch_size_multiple"] = 1
+        if dataset is not self.datasets.get(self.cfg.train_subset):
+            kwargs["max_positions"] = None
+            if kwargs.get("max_tokens") is not None:
+                longest = max(dataset.num_tokens(index) for index in range(len(dataset)))
+                kwargs["max_tokens"] = max(kwargs["max_tokens"], longest)
+        return super().get_batch_iterator(dataset, *args, **kwargs)
+
+    def train_step(self, sample: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs forward and backward in the chosen precision."""
+        with self.autocast(sample):
+            return super().train_step(sample, *args, **kwargs)
+
+    def valid_step(self, sample: Any, *args: Any, **kwargs: Any) -> Any:
+        """Validates in the chosen precision."""
+        with self.autocast(sample):
+            return super().valid_step(sample, *args, **kwargs)
+
+    def autocast(self, sample: dict[str, Any]) -> torch.autocast:
+        """The precision of matrix products on the sample's device."""
+        device = sample["target"].device.type
+        return torch.autocast(device, torch.bfloat16, enabled=str(self.cfg.precision) == "bf16")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the task: which vocabulary the model was trained with."""
+        return {"source_words": fingerprint(self.src_dict), "target_words": fingerprint(self.tgt_dict)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuses a checkpoint of another vocabulary."""
+        for side, value in self.state_dict().items():
+            if state_dict.get(side, value) != value:
+                raise SystemExit(
+                    f"moe_nmt: the checkpoint was trained with another {side.split('_')[0]} "
+                    f"vocabulary than that of {self.cfg.data}: use the data folder of its training, "
+                    "or binarise with --srcdict and --tgtdict from it"
+                )
+
+
+def fingerprint(dictionary: Dictionary) -> str:
+    """A hash of the words and their order; counts do not matter."""
+    words = "\n".join(dictionary.symbols)
+    return f"{len(dictionary)} words, sha256 {hashlib.sha256(words.encode()).hexdigest()}"

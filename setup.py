@@ -1,0 +1,68 @@
+"""Package metadata: ``pip install .``, or ``make install`` for a whole development environment."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """Read ``__version__`` from the package without importing it, which needs torch."""
+    source = (ROOT / "moe_nmt" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
+    if match is None:
+        raise RuntimeError("moe_nmt/__init__.py defines no __version__")
+    return match[1]
+
+
+def long_description() -> str:
+    """Return the README, the project's page on a package index."""
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+setup(
+    name="moe_nmt",
+    version=version(),
+    description="Mixture-of-experts recurrent networks for neural machine translation in fairseq",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    author="The moe_nmt authors",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords=["machine translation", "mixture of experts", "LSTM", "fairseq", "PyTorch"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+    ],
+    packages=find_packages(include=["moe_nmt", "moe_nmt.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "torch>=2.11",
+        "fairseq-fixed==0.12.3.1",
+        "sacrebleu>=2.4",
+        "sentencepiece",
+        "subword-nmt",
+        "pyyaml",
+        "numpy",
+    ],
+    extras_require={
+        "plot": ["matplotlib"],
+        "dev": ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"],
+    },
+    entry_points={
+        "console_scripts": [
+            "moe-nmt-average = moe_nmt.cli.average:main",
+            "moe-nmt-inspect = moe_nmt.cli.inspect:main",
+            "moe-nmt-subword = moe_nmt.cli.subword:main",
+            "moe-nmt-plan = moe_nmt.cli.plan:main",
+        ],
+    },
+    zip_safe=False,
+)
