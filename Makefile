@@ -47,6 +47,6 @@ format: $(INSTALLED) ## rewrite the Python files in the project's style
 	$(IN_VENV) ruff check --fix .
 	$(IN_VENV) ruff format .
 
-clean: ## remove caches, build artefacts and .venv
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+clean: ## remove caches and build artefacts; .venv stays
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

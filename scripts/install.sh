@@ -59,7 +59,7 @@ fi
 say "moe_nmt and its development tools"
 install --no-build-isolation --find-links "$wheels" -e '.[dev,plot]'
 
-"$python" -c 'import torch, fairseq.data.data_utils_fast, moe_nmt' ||
-    fail "what was installed cannot be imported: remove .venv and run make install again."
+trial=$("$python" -c 'import torch, fairseq.data.data_utils_fast, moe_nmt' 2>&1) ||
+    fail "$(tail -n 1 <<<"$trial"): what was installed is broken; remove .venv and run make install again."
 printf '%s\n' "$torch" >"$stamp"
 say "done: . .venv/bin/activate, or make demo"

@@ -70,7 +70,7 @@ def generate(sizes: dict[str, int], seed: int) -> dict[str, list[Triple]]:
     failures = 0
     while len(triples) < total:
         triple = translate(sampler.sentence())
-        repeated = any(text in known for text, known in zip(triple, seen))
+        repeated = any(text in known for text, known in zip(triple, seen, strict=True))
         if repeated or not SHORTEST <= len(triple.en.split()) <= LONGEST:
             failures += 1
             if failures == _PATIENCE:
@@ -80,7 +80,7 @@ def generate(sizes: dict[str, int], seed: int) -> dict[str, list[Triple]]:
                 )
             continue
         failures = 0
-        for text, known in zip(triple, seen):
+        for text, known in zip(triple, seen, strict=True):
             known.add(text)
         triples.append(triple)
     splits: dict[str, list[Triple]] = {}

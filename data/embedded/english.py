@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from embedded.entries import Verb
 from embedded.surface import join
 from embedded.tree import Clause, Gap, Name, NounPhrase, Phrase, Place, Pronoun, Sentence
 
@@ -31,10 +30,7 @@ class English:
     def sentence(self, sentence: Sentence) -> str:
         """Return the sentence as text."""
         clause = sentence.clause
-        if sentence.question:
-            words = self._question(sentence)
-        else:
-            words = self._clause(clause)
+        words = self._question(sentence) if sentence.question else self._clause(clause)
         if sentence.other is not None and sentence.conjunction is not None:
             other = [sentence.conjunction.en, *self._clause(sentence.other)]
             if sentence.other_first:
@@ -68,9 +64,19 @@ class English:
         last = [] if clause.time_first else time
         if helpers == ["cannot"]:
             head = [*subject, "cannot"]
-        return [*first, *head, *frequency, *main, *self._rest(clause, gap), *last, *self._after(clause)]
+        return [
+            *first,
+            *head,
+            *frequency,
+            *main,
+            *self._rest(clause, gap),
+            *last,
+            *self._after(clause),
+        ]
 
-    def _verbs(self, clause: Clause, subject: Phrase, inverted: bool) -> tuple[list[str], list[str]]:
+    def _verbs(
+        self, clause: Clause, subject: Phrase, inverted: bool
+    ) -> tuple[list[str], list[str]]:
         """Return the auxiliaries and the rest of the verb group."""
         verb = clause.verb
         base, past, participle = verb.en
@@ -87,7 +93,11 @@ class English:
             if clause.negated or inverted:
                 did = "did" if clause.tense == "past" else "does" if third else "do"
                 return [did], ["have" if helper == "had" else "want", *rest, base]
-            return [], [_third(helper) if clause.tense == "present" and third else helper, *rest, base]
+            return [], [
+                _third(helper) if clause.tense == "present" and third else helper,
+                *rest,
+                base,
+            ]
         if clause.tense == "future":
             return ["will"], [base]
         if base == "be":
@@ -106,7 +116,12 @@ class English:
         words: list[str] = []
         particle = verb.particle.split()
         if clause.passive:
-            return [*particle, "by", *self.phrase(clause.subject, case=1), *self._place(clause.place)]
+            return [
+                *particle,
+                "by",
+                *self.phrase(clause.subject, case=1),
+                *self._place(clause.place),
+            ]
         if clause.object is not None and gap != "object":
             given = self.phrase(clause.object, case=1, negated=clause.negated)
             preposition = verb.en_object.split()
@@ -225,5 +240,3 @@ def _progressive(base: str) -> str:
     if base.endswith("e") and not base.endswith("ee"):
         return f"{base[:-1]}ing"
     return f"{base}ing"
-
-

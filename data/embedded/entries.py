@@ -56,6 +56,7 @@ class Adjective:
     predicate: bool = False
     owned: bool = False
     state: bool = False
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Verb:
     de_tail: str = ""
     de_inverted: bool = False
     stative: bool = False
+    instant: bool = False
+    weight: int = 1
     passive: bool = False
     at: str = ""
     manner: tuple[str, ...] = ()
@@ -174,7 +177,9 @@ class Lexicon:
 
     def __len__(self) -> int:
         """Return the number of lexical entries; the table of French forms holds none."""
-        return sum(len(getattr(self, field.name)) for field in fields(self) if field.name != "french")
+        return sum(
+            len(getattr(self, field.name)) for field in fields(self) if field.name != "french"
+        )
 
 
 def _load(name: str) -> Any:
@@ -183,7 +188,9 @@ def _load(name: str) -> Any:
 
 def _entry(kind: Any, values: dict[str, Any]) -> Any:
     """Build a dataclass from an entry, with lists as tuples so that it stays immutable."""
-    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    frozen = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
     return kind(**frozen)
 
 
@@ -224,14 +231,20 @@ def load_lexicon() -> Lexicon:
     """Read the lexicon from its files."""
     words = _load("function_words")
     return Lexicon(
-        nouns=tuple(_noun(kind, entry) for kind, group in _load("nouns").items() for entry in group),
+        nouns=tuple(
+            _noun(kind, entry) for kind, group in _load("nouns").items() for entry in group
+        ),
         adjectives=tuple(_adjective(entry) for entry in _load("adjectives")),
-        verbs=tuple(_verb(frame, entry) for frame, group in _load("verbs").items() for entry in group),
+        verbs=tuple(
+            _verb(frame, entry) for frame, group in _load("verbs").items() for entry in group
+        ),
         prepositions=tuple(_entry(Preposition, entry) for entry in words["prepositions"]),
         modals=tuple(Modal(**entry) for entry in words["modals"]),
         frequency=tuple(Adverb(**entry) for entry in words["frequency"]),
         manner=tuple(Adverb(**entry) for entry in words["manner"]),
-        times=tuple(Time(**entry, tense=tense) for tense, group in words["times"].items() for entry in group),
+        times=tuple(
+            Time(**entry, tense=tense) for tense, group in words["times"].items() for entry in group
+        ),
         names=tuple((name, gender) for gender, group in words["names"].items() for name in group),
         conjunctions={key: Conjunction(**entry) for key, entry in words["conjunctions"].items()},
         numerals={key: Conjunction(**entry) for key, entry in words["numerals"].items()},

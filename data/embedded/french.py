@@ -68,7 +68,14 @@ class French:
         first = [*time, ","] if clause.time_first and time else []
         last = [] if clause.time_first else time
         verbs = self._verbs(clause, surface, gap)
-        return [*first, *subject, *verbs, *self._rest(clause, gap), *last, *self._after(clause, surface)]
+        return [
+            *first,
+            *subject,
+            *verbs,
+            *self._rest(clause, gap),
+            *last,
+            *self._after(clause, surface),
+        ]
 
     def _verbs(self, clause: Clause, subject: Phrase, gap: Gap | None) -> list[str]:
         """Return the negation, the clitics and the verb group."""
@@ -181,7 +188,10 @@ class French:
 
     def _after(self, clause: Clause, subject: Phrase) -> list[str]:
         words: list[str] = []
-        for marker, dependent in ((clause.verb.fr_object, clause.infinitive), ("pour", clause.purpose)):
+        for marker, dependent in (
+            (clause.verb.fr_object, clause.infinitive),
+            ("pour", clause.purpose),
+        ):
             if dependent is not None:
                 clitics = self._clitics(dependent, _person(subject), None)
                 late = [dependent.manner.fr] if dependent.manner else []
@@ -240,7 +250,11 @@ class French:
             return ["de"]
         if word == "bare" and not plural:
             partitive = determiner("the", feminine, False, following)
-            return ["du"] if partitive == "le" and not starts_with_vowel(following) else ["de", partitive]
+            return (
+                ["du"]
+                if partitive == "le" and not starts_with_vowel(following)
+                else ["de", partitive]
+            )
         if word == "bare":
             preceded = any(adjective.before for adjective in phrase.adjectives)
             return ["de" if preceded else "des"]

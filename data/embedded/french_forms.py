@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from embedded.entries import Adjective, FrenchForms
 
 # Persons index the present: je, il, nous, ils.
@@ -56,7 +58,9 @@ class Conjugator:
 
     def imperfect(self, infinitive: str, person: int) -> str:
         """Return the imperfect, on the stem of nous except for être."""
-        stem = "ét" if infinitive == "être" else self.forms(infinitive).present[2].removesuffix("ons")
+        stem = (
+            "ét" if infinitive == "être" else self.forms(infinitive).present[2].removesuffix("ons")
+        )
         return stem + _IMPERFECT[person]
 
 
@@ -113,7 +117,7 @@ def contract(preposition: str, words: list[str]) -> list[str]:
 def elide(words: list[str]) -> list[str]:
     """Elide articles, clitics, de, que and si in front of a vowel."""
     elided = list(words)
-    for i, (word, following) in enumerate(zip(words, words[1:])):
+    for i, (word, following) in enumerate(pairwise(words)):
         *before, last = word.split(" ")
         if last == "si" and following in ("il", "ils"):
             elided[i] = " ".join([*before, "s'"])

@@ -18,12 +18,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="generate.py",
-        description="Write train, valid and test in English, French and German, one sentence a line.",
+        description="Write train, valid and test in English, French and German.",
     )
     parser.add_argument("dest", type=Path, metavar="DEST", help="the folder to write to")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another corpus (1)")
     parser.add_argument("--train", type=_size, default=20_000, help="sentences to train on (20000)")
-    parser.add_argument("--valid", type=_size, default=1_000, help="sentences to validate on (1000)")
+    parser.add_argument(
+        "--valid", type=_size, default=1_000, help="sentences to validate on (1000)"
+    )
     parser.add_argument("--test", type=_size, default=1_000, help="sentences to test on (1000)")
     options = parser.parse_args(arguments)
     sizes = {"train": options.train, "valid": options.valid, "test": options.test}

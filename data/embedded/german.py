@@ -137,8 +137,14 @@ class German:
             tail, no_article = ["keine Angst"], True
         negation = ["nicht"] if clause.negated and not no_article else []
         manner = [clause.manner.de] if clause.manner else []
-        field = [*reflexive, *pronouns, *time, *recipient, *nominal, *negation, *manner]
-        return [*field, *tail, *prepositional, *self._quality(clause), *self._place(clause.place)]
+        generic = isinstance(given, NounPhrase) and given.determiner == "generic"
+        place = self._place(clause.place)
+        early: list[str] = nominal
+        late: list[str] = []
+        if generic:  # "spielt im Park gut Klavier": the bare noun ends the middle field
+            early, late, manner = [], [*manner, *nominal], []
+        field = [*reflexive, *pronouns, *recipient, *time, *early, *negation, *manner]
+        return [*field, *tail, *prepositional, *self._quality(clause), *place, *late]
 
     def _given(self, given: Phrase, case: str, no_article: bool) -> list[str]:
         if isinstance(given, NounPhrase):

@@ -7,38 +7,39 @@ from dataclasses import dataclass
 from embedded.entries import Noun, Verb
 
 # Endings by case, for masculine, feminine, neuter and plural.
+Endings = dict[str, tuple[str, ...]]
 _GENDERS = {"m": 0, "f": 1, "n": 2, "pl": 3}
-_DEFINITE = {
+_DEFINITE: Endings = {
     "nom": ("der", "die", "das", "die"),
     "acc": ("den", "die", "das", "die"),
     "dat": ("dem", "der", "dem", "den"),
     "gen": ("des", "der", "des", "der"),
 }
-_STRONG_ARTICLE = {
+_STRONG_ARTICLE: Endings = {
     "nom": ("er", "e", "es", "e"),
     "acc": ("en", "e", "es", "e"),
     "dat": ("em", "er", "em", "en"),
     "gen": ("es", "er", "es", "er"),
 }
-_EIN_ARTICLE = {
+_EIN_ARTICLE: Endings = {
     "nom": ("", "e", "", "e"),
     "acc": ("en", "e", "", "e"),
     "dat": ("em", "er", "em", "en"),
     "gen": ("es", "er", "es", "er"),
 }
-_WEAK = {
+_WEAK: Endings = {
     "nom": ("e", "e", "e", "en"),
     "acc": ("en", "e", "e", "en"),
     "dat": ("en", "en", "en", "en"),
     "gen": ("en", "en", "en", "en"),
 }
-_MIXED = {
+_MIXED: Endings = {
     "nom": ("er", "e", "es", "en"),
     "acc": ("en", "e", "es", "en"),
     "dat": ("en", "en", "en", "en"),
     "gen": ("en", "en", "en", "en"),
 }
-_STRONG = {
+_STRONG: Endings = {
     "nom": ("er", "e", "es", "e"),
     "acc": ("en", "e", "es", "e"),
     "dat": ("em", "er", "em", "en"),
@@ -70,7 +71,7 @@ _PRESENT = {  # 1sg, 3sg, plural
 }
 
 
-def determiner(word: str, gender: str, case: str) -> tuple[str, dict[str, tuple[str, ...]]]:
+def determiner(word: str, gender: str, case: str) -> tuple[str, Endings]:
     """Return an article or pronoun and the declension it asks of an adjective."""
     column = _GENDERS[gender]
     if word == "the":
@@ -82,7 +83,7 @@ def determiner(word: str, gender: str, case: str) -> tuple[str, dict[str, tuple[
     return "", _STRONG
 
 
-def adjective_ending(declension: dict[str, tuple[str, ...]], gender: str, case: str) -> str:
+def adjective_ending(declension: Endings, gender: str, case: str) -> str:
     """Return the ending of an adjective; the plural has its own gender, "pl"."""
     return declension[case][_GENDERS[gender]]
 
@@ -104,7 +105,8 @@ def genitive(word: str) -> str:
     vowels = "aeiouäöüy"
     lower = word.lower()
     syllables = sum(
-        letter in vowels and (i == 0 or lower[i - 1] not in vowels) for i, letter in enumerate(lower)
+        letter in vowels and (i == 0 or lower[i - 1] not in vowels)
+        for i, letter in enumerate(lower)
     )
     return f"{word}es" if syllables == 1 and lower[-1] not in vowels else f"{word}s"
 

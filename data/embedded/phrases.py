@@ -11,6 +11,7 @@ from embedded.tree import Name, NounPhrase, Phrase, Place, Pronoun
 
 Item = TypeVar("Item")
 _GENERIC = {"game", "language"}
+_EXCLUDED = {"inside": {"outdoors"}, "far": {"outdoors", "room"}}
 _PLACE_KINDS = {"home": ("home",), "outside": ("outdoors",)}
 
 
@@ -55,7 +56,9 @@ class Phrases:
             ]
         )
 
-    def subject(self, kinds: Collection[str], definite: bool = False, pronouns: bool = True) -> Phrase:
+    def subject(
+        self, kinds: Collection[str], definite: bool = False, pronouns: bool = True
+    ) -> Phrase:
         """Return a subject: people also have names and pronouns."""
         if "human" in kinds and (draw := self.rng.random()) < 0.36:
             if draw < 0.2:
@@ -65,11 +68,13 @@ class Phrases:
         noun = self.noun(kinds)
         plural = noun.countable and self.chance(0.25)
         choices = {"the": 6.0, "this": 1.0}
-        if noun.kinds & {"kin", "animal"}:
+        if "kin" in noun.kinds:
+            choices |= {"the": 0.5, "this": 0.0, "my": 4.0, "our": 3.0}
+        elif "animal" in noun.kinds:
             choices |= {"my": 2.0, "our": 1.5}
         if not definite and plural and "plant" not in noun.kinds:
-            choices |= {word: 0.3 for word in self.lexicon.numerals}
-        if not definite and not plural:
+            choices |= dict.fromkeys(self.lexicon.numerals, 0.3)
+        if not definite and not plural and "kin" not in noun.kinds:
             choices |= {"a": 1.0, "every": 0.4}
         return self.described(noun, self.weighted(choices), plural, adjectives=0.22)
 
@@ -86,30 +91,42 @@ class Phrases:
         if noun.owner:
             plural = "character" in noun.kinds and self.chance(0.3)
             owner = NounPhrase(self.noun([noun.owner]))
-            return NounPhrase(noun, "the" if plural or self.chance(0.5) else "a", plural, owner=owner)
+            return NounPhrase(
+                noun, "the" if plural or self.chance(0.5) else "a", plural, owner=owner
+            )
         if "body" in noun.kinds:
             side = self.adjective(noun, chance=0.8)
             return NounPhrase(noun, adjectives=side, owner=self.owner())
         if not noun.countable:
             word = "bare" if negated or self.chance(0.7) else "the"
             return self.described(noun, word, False, adjectives=0.3)
-        plural = self.chance(0.3)
+        plural = self.chance(0.3) and not noun.at
         choices = {"the": 5.0, "this": 1.2, "my": 0.7, "our": 0.5}
         possessive = _possessive(subject)
-        if possessive and not noun.kinds & {"human", "fearsome"}:
+        if possessive and "human" not in noun.kinds:
             choices[possessive] = choices.get(possessive, 0.0) + 1.8
-        if noun.kinds.isdisjoint({"kin", "human", "animal"}):
-            pass
-        elif "kin" not in noun.kinds and "human" in noun.kinds:
-            del choices["my"], choices["our"]
-        if plural:
+        kin = "kin" in noun.kinds
+        if kin:
+            choices |= {"the": 0.5, "this": 0.0, "my": 3.0, "our": 2.5}
+        elif "human" in noun.kinds:
+            choices |= {"my": 0.0, "our": 0.0}
+        if kin:
+            choices |= {possessive: 3.0} if possessive else {}
+        elif plural:
             choices["bare"] = 2.0
             if not negated:
-                choices |= {word: 0.5 for word in self.lexicon.numerals}
-        else:
+                choices |= dict.fromkeys(self.lexicon.numerals, 0.5)
+        elif not negated:
             choices["a"] = 4.0
+        elif noun.kinds.isdisjoint({"human", "place"}):
+            choices["a"] = 2.0
         word = self.weighted(choices)
-        if word == "the" and not plural and noun.kinds & {"clothes", "vehicle", "lie"} and self.chance(0.2):
+        if (
+            word == "the"
+            and not plural
+            and noun.kinds & {"clothes", "vehicle", "lie"}
+            and self.chance(0.2)
+        ):
             return NounPhrase(noun, owner=self.owner(), adjectives=self.adjective(noun, 0.25))
         return self.described(noun, word, plural, adjectives=0.3)
 
@@ -125,11 +142,13 @@ class Phrases:
         fitting = [
             each
             for each in self.lexicon.adjectives
-            if not noun.kinds.isdisjoint(each.of) and not each.predicate and (owned or not each.owned)
+            if not noun.kinds.isdisjoint(each.of)
+            and not each.predicate
+            and (owned or not each.owned)
         ]
         if not fitting:
             return ()
-        first = self.pick(fitting)
+        first = self.rng.choices(fitting, [each.weight for each in fitting])[0]
         colours = [each for each in fitting if each.colour]
         if first.before and not first.attribute and colours and self.chance(0.35):
             return first, self.pick(colours)
@@ -140,7 +159,7 @@ class Phrases:
         if self.chance(0.4):
             return self.name()
         noun = self.noun(["human"])
-        word = "my" if "kin" in noun.kinds and self.chance(0.5) else "the"
+        word = self.pick(["my", "our"]) if "kin" in noun.kinds else "the"
         return NounPhrase(noun, word)
 
     def name_besides(self, phrase: Phrase) -> Name:
@@ -151,24 +170,28 @@ class Phrases:
 
     def place(self, at: str, motion: bool = False) -> Place:
         """Return a place of a kind: inside, outside, home, near something, or both."""
-        if not motion and at in ("both", "outside") and self.chance(0.3):
+        if not motion and at in ("both", "outside") and self.chance(0.4):
             return self.near(["anchor", "under"], motion=False)
-        if at == "outside" and self.chance(0.2):
+        if at == "outside" and self.chance(0.6):
             return Place(self._bank())
         kinds = _PLACE_KINDS.get(at, ("place",))
         noun = self.noun(kinds)
-        while at == "inside" and "outdoors" in noun.kinds:
+        while noun.kinds & _EXCLUDED.get(at, set()):
             noun = self.noun(kinds)
         small = {"a": 1.0} if noun.at[2] == "in" and at == "home" else {}
+        if noun.at[1] == "à":  # "au marché", but hardly "à ce grand marché"
+            return Place(NounPhrase(noun), motion=motion)
         word = self.weighted({"the": 8.0, "this": 0.8, **small})
-        return Place(self.described(noun, word, False, adjectives=0.15), motion=motion)
+        return Place(self.described(noun, word, False, adjectives=0.25), motion=motion)
 
     def _bank(self) -> NounPhrase:
         return NounPhrase(self.noun(["river_bank"]), owner=NounPhrase(self.noun(["stream"])))
 
     def near(self, kinds: Collection[str], motion: bool) -> Place:
         """Return a place by a two-way preposition."""
-        fitting = [each for each in self.lexicon.prepositions if not set(each.kinds).isdisjoint(kinds)]
+        fitting = [
+            each for each in self.lexicon.prepositions if not set(each.kinds).isdisjoint(kinds)
+        ]
         preposition = self.pick(fitting)
         noun = self.noun(set(preposition.kinds) & set(kinds))
         word = self.weighted({"the": 7.0, "this": 0.7, "a": 1.0})
@@ -181,7 +204,7 @@ def _third(phrase: Phrase) -> bool:
 
 
 def _possessive(phrase: Phrase) -> str:
-    """Return the possessive that refers to this subject, or nothing for a child's or an animal's."""
+    """Return the possessive that refers to this subject, or "" for an animal's."""
     if isinstance(phrase, Pronoun) and phrase.person == 1:
         return "our" if phrase.plural else "my"
     if isinstance(phrase, NounPhrase):

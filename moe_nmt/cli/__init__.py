@@ -1,1 +1,1 @@
-"""The commands: argparse only; what they do stands in the other packages."""
+"""The project's commands: they read options and call the library."""

@@ -28,11 +28,8 @@ def tokens(sentence: str) -> list[str]:
 
 def learn_byte_pairs(sentences: Iterable[str], size: int) -> bytes:
     """Learns merges until about ``size`` subwords, single characters among them."""
-    tokenised = [" ".join(tokens(sentence)) for sentence in sentences]
-    if not any(tokenised):
-        raise SystemExit("moe_nmt: there is no text to learn subwords from: the files are empty")
     merges = io.StringIO()
-    learn_bpe(tokenised, merges, size, total_symbols=True)
+    learn_bpe((" ".join(tokens(s)) for s in sentences), merges, size, total_symbols=True)
     if merges.getvalue().count("\n") < 2:
         raise SystemExit(
             f"moe_nmt: --vocabulary {size} is fewer than the characters of this text need"
@@ -53,9 +50,8 @@ class BytePairs:
 
     def sampled(self, sentence: str, alpha: float) -> list[str]:
         """A segmentation in which each merge was left out with probability alpha (BPE dropout)."""
-        self.bpe.cache.clear()  # subword-nmt keeps sampled words for the next best()
         pieces = self.segment(sentence, alpha)
-        self.bpe.cache.clear()
+        self.bpe.cache.clear()  # else best() would find the sampled words there
         return pieces
 
     def segment(self, sentence: str, dropout: float) -> list[str]:

@@ -27,7 +27,6 @@ def write_translations(generated: Path, source: Path, output: Path) -> int:
     if sorted(best) != list(range(expected)):
         raise SystemExit(
             f"moe_nmt: {generated} has translations of {len(best)} sentences but {source} has "
-            f"{expected} lines: translate again with --required-batch-size-multiple 1 and "
-            "--skip-invalid-size-inputs-valid-test off, and the same file"
+            f"{expected} lines: translate the whole of that file again"
         )
     return write_lines(output, (undo(best[number]) for number in range(expected)))

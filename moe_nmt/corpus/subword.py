@@ -34,7 +34,11 @@ def learn(files: Sequence[Path], method: str, size: int, seed: int, output: Path
     """Learns one vocabulary from several files and writes the model."""
     if size < 1:
         raise SystemExit(f"moe_nmt: --vocabulary must be positive, not {size}")
-    sentences = map(normalise, chain.from_iterable(map(read_text, files)))
+    sentences: Iterator[str] = filter(None, map(normalise, chain.from_iterable(map(read_text, files))))
+    first = next(sentences, None)
+    if first is None:
+        raise SystemExit("moe_nmt: there is no text to learn subwords from: the files are empty")
+    sentences = chain([first], sentences)
     if method == "bpe":
         model = learn_byte_pairs(sentences, size)
     else:
@@ -50,7 +54,9 @@ def load(path: Path, seed: int = 1) -> Segmenter:
     except OSError as error:
         raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
     try:
-        return BytePairs(model, seed) if model.startswith(FIRST_LINE) else SentencePieces(model, seed)
+        if model.startswith(FIRST_LINE):
+            return BytePairs(model, seed)
+        return SentencePieces(model, seed)
     except (RuntimeError, UnicodeDecodeError) as error:
         raise SystemExit(
             f"moe_nmt: {path} is no model of subwords: make it with moe-nmt-subword learn"

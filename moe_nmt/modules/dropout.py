@@ -25,7 +25,7 @@ class Dropout(nn.Dropout):
             return x
         if dropped == LEVELS:
             return x * 0
-        draws = torch.randint(-(2**63), 2**63 - 1, (x.numel() // 4 + 1,))
+        draws = torch.randint(-(2**63), 2**63 - 1, (x.numel() // 4 + 1,), device=x.device)
         bits = draws.view(torch.int16)[: x.numel()].view(x.shape)  # uniform in [-2^15, 2^15)
         mask = (bits >= dropped - LEVELS // 2).to(x.dtype).mul_(LEVELS / (LEVELS - dropped))
         return x * mask

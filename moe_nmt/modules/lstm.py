@@ -27,7 +27,7 @@ def lstm(input_dim: int, cells: int, dim: int) -> nn.LSTM:
     """One fused LSTM layer of ``cells`` cells, projected to ``dim`` where these differ.
 
     The projection is also what recurs (section 5.3, App. E).  Weights are drawn uniformly from
-    +-1/sqrt(dim), the forget gate's bias starts at 1.
+    +-1/sqrt(cells), the forget gate's bias starts at 1.
     """
     if cells < dim:
         raise ValueError(f"an LSTM cannot project its {cells} cells up to {dim}")

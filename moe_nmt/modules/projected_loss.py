@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 BLOCK_ELEMENTS = 1 << 20  # logits computed at a time
 
@@ -39,7 +40,10 @@ def projected_cross_entropy(
     if torch.is_autocast_enabled(features.device.type):
         dtype = torch.get_autocast_dtype(features.device.type)
         features, weight = features.to(dtype), weight.to(dtype)
-    return TokenLosses(*_ProjectedCrossEntropy.apply(features, weight, target, smoothing))
+    differentiate = torch.is_grad_enabled() and (features.requires_grad or weight.requires_grad)
+    return TokenLosses(
+        *_ProjectedCrossEntropy.apply(features, weight, target, smoothing, differentiate)
+    )
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
@@ -47,11 +51,15 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, target: Tensor, smoothing: float
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        target: Tensor,
+        smoothing: float,
+        differentiate: bool,
     ) -> tuple[Tensor, Tensor]:
         words = weight.size(0)
         others = smoothing / max(words - 1, 1)
-        differentiate = any(ctx.needs_input_grad[:2])
         grad_features = torch.empty_like(features) if differentiate else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if differentiate else None
         total = features.new_zeros((), dtype=torch.float32)
@@ -76,7 +84,9 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         return total, likelihood
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         grad_features, grad_weight = ctx.saved_tensors
+        # A scalar tensor: the products keep their precision, and large loss scales fit.
         grad_weight = (grad_weight * grad_total).to(grad_features.dtype)
-        return grad_features * grad_total.to(grad_features.dtype), grad_weight, None, None
+        return grad_features * grad_total, grad_weight, None, None, None

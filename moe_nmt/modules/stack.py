@@ -56,6 +56,11 @@ class RecurrentStack(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
+        for position in mixtures:
+            if not 0 <= position <= len(layers):
+                raise ValueError(
+                    f"a stack of {len(layers)} layers has no position {position} for a mixture"
+                )
         self.layers = nn.ModuleList(layers)
         self.mixtures = nn.ModuleDict(
             {str(position): ResidualMixture(m, dropout) for position, m in mixtures.items()}

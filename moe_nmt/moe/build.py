@@ -41,4 +41,6 @@ def build_mixture_of_experts(
     dim: int, hidden: int, experts: int, k: int, gate: str = "noisy-top-k", groups: int = 1
 ) -> MixtureOfExperts:
     """Builds a layer of ``experts`` experts with ``hidden`` hidden units; see ``build_gate``."""
-    return MixtureOfExperts(build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden))
+    return MixtureOfExperts(
+        build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden)
+    )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from moe_nmt.moe.grouped import grouped_mm
 
 
 class Experts(nn.Module):
@@ -26,18 +29,26 @@ class Experts(nn.Module):
         self.num_experts = num_experts
         self.w_in = nn.Parameter(torch.empty(num_experts, dim, hidden))
         self.w_out = nn.Parameter(torch.empty(num_experts, hidden, dim))
+        self.mark_parameters()
+        self.reset_parameters()
+
+    def mark_parameters(self) -> None:
+        """Marks the weights as those of experts."""
         for weight in (self.w_in, self.w_out):
             weight.expert = True  # type: ignore[attr-defined]
-        self.reset_parameters()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.mark_parameters()  # copy.deepcopy copies parameters without their attributes
 
     def reset_parameters(self) -> None:
         """Draws each expert from a generator of its own, seeded by its index.
 
         So an expert starts the same however many of its neighbours live on this worker.
         """
-        seed = int(torch.randint(2**31, ()).item())
         if self.w_in.is_meta:
             return
+        seed = int(torch.randint(2**31, ()).item())
         bound = math.sqrt(6 / (self.w_in.size(1) + self.w_in.size(2)))  # Glorot and Bengio 2010
         for expert in range(self.num_experts):
             generator = torch.Generator(self.w_in.device).manual_seed(seed + expert)
@@ -57,9 +68,8 @@ class Experts(nn.Module):
         dtype = self.w_in.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        ends = tokens_per_expert.cumsum(0).to(torch.int32)
-        hidden = F.grouped_mm(x.to(dtype), self.w_in.to(dtype), offs=ends)
-        return F.grouped_mm(F.relu(hidden), self.w_out.to(dtype), offs=ends)
+        hidden = F.relu(grouped_mm(x.to(dtype), self.w_in.to(dtype), tokens_per_expert))
+        return grouped_mm(hidden, self.w_out.to(dtype), tokens_per_expert)
 
     def extra_repr(self) -> str:
         _, dim, hidden = self.w_in.shape

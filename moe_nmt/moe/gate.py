@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.routing import Routing
 
 
@@ -33,7 +33,9 @@ class Gate(nn.Module, ABC):
         if experts < 1 or groups < 1:
             raise ValueError(f"a gate needs at least one expert, not {groups} x {experts}")
         if not 1 <= k <= experts:
-            raise ValueError(f"k must be between 1 and the {experts} experts to choose from, not {k}")
+            raise ValueError(
+                f"k must be between 1 and the {experts} experts to choose from, not {k}"
+            )
         self.dim = dim
         self.experts = experts
         self.k = k
@@ -93,8 +95,4 @@ class GateProjection(nn.Module):
         weight = self.weight.float()
         if weight.size(0) == 1:
             return x @ weight[0]
-        ends = group_sizes.cumsum(0).to(torch.int32)
-        # The rows of grouped_mm's weights must be aligned to 16 bytes: pad to a multiple of 4.
-        experts = weight.size(2)
-        padded = F.pad(weight, (0, -experts % 4)).contiguous()
-        return F.grouped_mm(x.contiguous(), padded, offs=ends)[:, :experts]
+        return grouped_mm(x, weight, group_sizes)

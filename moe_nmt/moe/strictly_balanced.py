@@ -13,7 +13,7 @@ class StrictlyBalancedGate(Gate):
     """p = softmax(x Wg), kept where a mask is set, and renormalised over the kept experts.
 
     Training: the batchwise mask keeps, for each expert, the m = k |X| / n tokens with the largest
-    p; m is rounded to the nearest whole number and is at least 1.  Evaluation: token x uses expert
+    p; m is rounded to the nearest whole number, halves up, and is at least 1.  Evaluation: token x uses expert
     i iff p_i > T_i.  The thresholds T are learned by the loss
 
         sum over tokens j, experts i of (1[p_ji > T_i] - batchwise_ji) * (p_ji - T_i),
@@ -30,7 +30,8 @@ class StrictlyBalancedGate(Gate):
     def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
         tokens = x.size(0)
         group = self.group_of_token(group_sizes, tokens)  # [tokens]
-        p = torch.softmax(self.projection(x, group_sizes), dim=-1)  # [tokens, experts]
+        logits = self.projection(x, group_sizes)  # [tokens, experts]
+        p = torch.softmax(logits, dim=-1)
         threshold = self.threshold.float()[group]  # [tokens, experts]
         within_threshold = p > threshold
         auxiliary_loss = p.new_zeros(())
@@ -41,8 +42,9 @@ class StrictlyBalancedGate(Gate):
         else:
             mask = within_threshold
 
-        kept = p * mask  # [tokens, experts]
-        gates = kept / kept.sum(-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)
+        # p renormalised over the kept experts, also where it is too small for a float32.
+        lowest = torch.finfo(p.dtype).min
+        gates = torch.softmax(logits.masked_fill(~mask, lowest), dim=-1)  # [tokens, experts]
         token, choice = mask.nonzero(as_tuple=True)  # [assignments] each, ordered by token
         expert = self.global_expert(choice, group[token])
         gate = gates[token, choice]
@@ -66,5 +68,5 @@ class StrictlyBalancedGate(Gate):
         start = group_sizes.cumsum(0) - group_sizes  # [groups]
         position = torch.arange(p.size(0), device=p.device) - start[group]  # [tokens]
         rank = torch.empty_like(order).scatter_(0, order, position[:, None].expand_as(order))
-        share = torch.round(group_sizes * (self.k / self.experts)).clamp_min(1)  # m, [groups]
-        return rank < share[group][:, None]
+        share = (2 * self.k * group_sizes + self.experts) // (2 * self.experts)  # m, [groups]
+        return rank < share.clamp_min(1)[group][:, None]

@@ -1,0 +1,49 @@
+"""moe-nmt-plan: parameters and operations of an architecture before anything is trained."""
+
+from __future__ import annotations
+
+import argparse
+from types import SimpleNamespace
+
+import fairseq  # noqa: F401
+import torch
+from fairseq.data import Dictionary
+
+import moe_nmt.plugin  # noqa: F401
+from moe_nmt.insight.counts import operations, parameters
+from moe_nmt.models import ARCHITECTURES, GNMTMoEConfig, GNMTMoEModel
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(
+        prog="moe-nmt-plan",
+        description="Counts parameters, and multiply-adds per time step as the paper does, of "
+        "named architectures. No memory is spent on the weights.",
+    )
+    parser.add_argument(
+        "architecture", nargs="*", default=list(ARCHITECTURES), help="default: all of them"
+    )
+    parser.add_argument("--vocabulary", type=int, default=32000, help="words (default: 32000)")
+    args = parser.parse_args()
+    for name in args.architecture:
+        if name not in ARCHITECTURES:
+            parser.error(f"there is no architecture {name!r}: choose from {', '.join(ARCHITECTURES)}")
+
+    dictionary = Dictionary()
+    for index in range(args.vocabulary - len(dictionary)):
+        dictionary.add_symbol(f"word{index}")
+    task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
+    kinds = ("LSTM", "experts", "gates", "attention", "softmax")
+    print(f"{'':20}{'parameters':>12}  multiply-adds per time step, in millions")
+    print(f"{'':20}{'millions':>12}{'all':>10}" + "".join(f"{kind:>10}" for kind in kinds))
+    for name in args.architecture:
+        with torch.device("meta"):
+            model = GNMTMoEModel.build_model(GNMTMoEConfig(**ARCHITECTURES[name]), task)
+        count = operations(model)
+        print(f"{name:20}{parameters(model).total() / 1e6:12.1f}{count.total() / 1e6:10.2f}", end="")
+        print("".join(f"{count[kind] / 1e6:10.2f}" for kind in kinds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""``moe-nmt-subword``: learns, applies and undoes subwords, and reads fairseq-generate's output."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from moe_nmt.corpus.files import check_same_count, read_text, write_lines
+from moe_nmt.corpus.generated import write_translations
+from moe_nmt.corpus.subword import METHODS, apply_to_file, learn, undo
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        prog="moe-nmt-subword",
+        description="Subwords stand between spaces; U+2581 in them stands for a space of the "
+        "text, so that joining them gives the text back, whichever the method.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = add(commands, "learn", "learns one vocabulary from the text of all files")
+    command.add_argument("--input", nargs="+", type=Path, required=True, metavar="FILE")
+    command.add_argument("--output", type=Path, required=True, metavar="MODEL")
+    command.add_argument(
+        "--method", choices=METHODS, default=METHODS[0], help="default %(default)s"
+    )
+    command.add_argument(
+        "--vocabulary", type=int, default=6000, metavar="N", help="subwords, default %(default)s"
+    )
+    command.add_argument("--seed", type=int, default=1, help="default %(default)s")
+
+    command = add(commands, "apply", "writes each file's sentences, normalised, as subwords")
+    command.add_argument("--model", type=Path, required=True)
+    add_files(command)
+    command.add_argument(
+        "--sample",
+        type=int,
+        default=1,
+        metavar="N",
+        help="write N copies of the file, the first in the best segmentation, the others in "
+        "sampled ones (subword regularisation, for training data only); default %(default)s",
+    )
+    command.add_argument(
+        "--alpha",
+        type=float,
+        default=0.1,
+        help="sentencepiece: smoothing of the sampling, smaller is more varied; "
+        "bpe: probability of dropping a merge; default %(default)s",
+    )
+    command.add_argument("--seed", type=int, default=1, help="of the sampling, default %(default)s")
+
+    add_files(add(commands, "undo", "joins the subwords of each file to text"))
+
+    command = add(commands, "text", "extracts the translations from fairseq-generate's output")
+    command.add_argument("--input", type=Path, required=True, help="what fairseq-generate wrote")
+    command.add_argument("--source", type=Path, required=True, help="the file that was translated")
+    command.add_argument("--output", type=Path, required=True, metavar="FILE")
+    return parser
+
+
+def add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str
+) -> argparse.ArgumentParser:
+    """A subcommand."""
+    return commands.add_parser(name, help=what, description=what)
+
+
+def add_files(command: argparse.ArgumentParser) -> None:
+    """Files in, files out."""
+    command.add_argument("--input", nargs="+", type=Path, required=True, metavar="FILE")
+    command.add_argument(
+        "--output", nargs="+", type=Path, required=True, metavar="FILE", help="one for each input"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.command in ("apply", "undo") and len(args.input) != len(args.output):
+        parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
+    if args.command == "learn":
+        learn(args.input, args.method, args.vocabulary, args.seed, args.output)
+    elif args.command == "apply":
+        for source, output in zip(args.input, args.output, strict=True):
+            apply_to_file(source, output, args.model, args.sample, args.alpha, args.seed)
+    elif args.command == "undo":
+        for source, output in zip(args.input, args.output, strict=True):
+            write_lines(output, map(undo, read_text(source)))
+            check_same_count([source, output], "lines were lost; is the disk full?")
+    else:
+        write_translations(args.input, args.source, args.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Looking into models: operation counts and the balance of their experts."""

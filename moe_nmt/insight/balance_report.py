@@ -1,0 +1,50 @@
+"""How evenly a trained model uses its experts on real text (the figures of Table 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moe_nmt.moe.balance import balance_figures
+
+
+@torch.no_grad()
+def expert_use(model: Any, batches: Iterable[dict[str, Any]]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Adds up importance and load of every mixture over batches, without noise.
+
+    Args:
+        model: a translation model; put into evaluation mode.
+        batches: as fairseq's translation task collates them.
+
+    Returns:
+        Importance [experts] and load [experts] of each mixture by name, such as ``encoder_2``.
+    """
+    model.eval()
+    sums: dict[str, tuple[Tensor, Tensor]] = {}
+    for batch in batches:
+        _, extra = model(**batch["net_input"], features_only=True)
+        for name, routing in extra["routings"].items():
+            importance, load = sums.get(name, (0, 0))
+            sums[name] = (importance + routing.importance, load + routing.load)
+    return sums
+
+
+def balance_table(use: dict[str, tuple[Tensor, Tensor]]) -> str:
+    """The balance of each mixture as lines of text."""
+    head = ("mixture", "experts", "CV(importance)", "CV(load)", "max/mean load", "unused")
+    lines = ["  ".join(f"{title:>14}" for title in head)]
+    for name, (importance, load) in use.items():
+        figures = balance_figures(importance, load)
+        values = (
+            name,
+            str(load.numel()),
+            f"{figures.importance_cv:.3f}",
+            f"{figures.load_cv:.3f}",
+            f"{figures.max_over_mean_load:.3f}",
+            str(int((load == 0).sum())),
+        )
+        lines.append("  ".join(f"{value:>14}" for value in values))
+    return "\n".join(lines)

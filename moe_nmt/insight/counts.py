@@ -1,0 +1,65 @@
+"""Parameters and operations of a model, counted as the paper counts them.
+
+"ops/timestep" are the multiply-adds of a forward pass per time step: one source word through the
+encoder and one target word through the decoder.  Embedding look-ups, biases and the attention's
+weighing of positions (it grows with the sentence) are left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from torch import nn
+
+from moe_nmt.moe.gate import Gate, GateProjection
+from moe_nmt.moe.hierarchical import HierarchicalGate
+from moe_nmt.moe.layer import MixtureOfExperts
+from moe_nmt.modules.attention import Attention
+from moe_nmt.modules.attentive_lstm import OutputFedLSTM
+
+
+def operations(model: nn.Module) -> Counter[str]:
+    """Multiply-adds per time step of a translation model, by kind of layer."""
+    counts: Counter[str] = Counter()
+    for module in model.modules():
+        if isinstance(module, nn.LSTM):
+            counts["LSTM"] += lstm_operations(module)
+        elif isinstance(module, MixtureOfExperts):
+            _, dim, hidden = module.experts.w_in.shape
+            # of a strictly balanced gate, k is the average
+            counts["experts"] += module.gate.k * 2 * dim * hidden
+            counts["gates"] += gate_operations(module.gate)
+        elif isinstance(module, Attention):
+            counts["attention"] += module.source_projection.weight.numel()
+            counts["attention"] += module.query_projection.weight.numel()
+        elif isinstance(module, OutputFedLSTM):
+            counts["attention"] += module.context_projection.weight.numel()
+    counts["softmax"] += model.decoder.output_embedding.weight.numel()
+    return counts
+
+
+def lstm_operations(lstm: nn.LSTM) -> int:
+    """4 (i + p) c, plus c p if projected: i inputs, c cells, p outputs."""
+    outputs = lstm.proj_size or lstm.hidden_size
+    count = 4 * (lstm.input_size + outputs) * lstm.hidden_size
+    return count + lstm.hidden_size * lstm.proj_size
+
+
+def gate_operations(gate: Gate) -> int:
+    """d n per projection; hierarchical: the primary gate and one secondary per chosen group."""
+    if isinstance(gate, HierarchicalGate):
+        return gate_operations(gate.primary) + gate.primary.k * gate_operations(gate.secondary)
+    projections = [m for m in gate.modules() if isinstance(m, GateProjection)]
+    return len(projections) * gate.dim * gate.experts
+
+
+def parameters(model: nn.Module) -> Counter[str]:
+    """Parameters of a translation model, by kind; shared ones count once."""
+    embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
+    experts = {p for p in model.parameters() if hasattr(p, "expert")}
+    total = sum(p.numel() for p in model.parameters())
+    counts = Counter(
+        embeddings=sum(p.numel() for p in embeddings), experts=sum(p.numel() for p in experts)
+    )
+    counts["other"] = total - counts.total()
+    return counts

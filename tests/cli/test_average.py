@@ -1,0 +1,123 @@
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from moe_nmt.checkpoints import allow_fairseq_types
+from moe_nmt.cli.average import last_checkpoints, main
+
+
+def save(path: Path, number: int, **model: Tensor) -> Path:
+    """A checkpoint like fairseq's."""
+    state = {
+        "args": None,
+        "cfg": {"model": Namespace(arch="gnmt_moe", number=number)},
+        "model": model,
+        "optimizer_history": [{"num_updates": 100 * number}],
+        "task_state": {"source_words": "4 words"},
+        "extra_state": {"train_iterator": {"epoch": number}},
+        "last_optimizer_state": {"state": torch.zeros(1000)},
+    }
+    torch.save(state, path)
+    return path
+
+
+def weights(*values: float) -> dict[str, Tensor]:
+    return {
+        "weight": torch.tensor(values),
+        "half": torch.tensor(values, dtype=torch.bfloat16),
+        "count": torch.tensor(int(values[0])),
+    }
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Path:
+    """Three of epochs, 9, 10 and 11, and their company."""
+    for number, values in ((9, (1.0, 1e8)), (10, (2.0, 1.0)), (11, (6.0, -1e8))):
+        save(tmp_path / f"checkpoint{number}.pt", number, **weights(*values))
+    save(tmp_path / "checkpoint_best.pt", 0, **weights(100.0, 100.0))
+    save(tmp_path / "checkpoint_last.pt", 0, **weights(100.0, 100.0))
+    return tmp_path
+
+
+def load(path: Path) -> dict[str, object]:
+    allow_fairseq_types()
+    state: dict[str, object] = torch.load(path, weights_only=True)
+    return state
+
+
+def test_the_mean_in_float64_and_the_rest_of_the_last(checkpoints: Path) -> None:
+    names = [checkpoints / f"checkpoint{number}.pt" for number in (9, 10, 11)]
+    main(["--output", str(checkpoints / "average.pt"), *map(str, names)])
+    state = load(checkpoints / "average.pt")
+    model = state["model"]
+    assert isinstance(model, dict)
+    # In float32 the second sum would lose its 1.0 next to 1e8.
+    torch.testing.assert_close(model["weight"], torch.tensor([3.0, 1 / 3]), rtol=0, atol=1e-7)
+    assert model["half"].dtype == torch.bfloat16
+    assert model["half"][0] == 3.0
+    assert model["count"].dtype == torch.int64
+    assert model["count"] == 6
+    assert state["cfg"] == {"model": Namespace(arch="gnmt_moe", number=11)}
+    assert state["task_state"] == {"source_words": "4 words"}
+    assert state["optimizer_history"] == [{"num_updates": 1100}]
+    assert "last_optimizer_state" not in state
+
+
+def test_last_takes_the_highest_numbers(
+    checkpoints: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = checkpoints / "average.pt"
+    main(["--output", str(output), "--last", "2", str(checkpoints)])
+    model = load(output)["model"]
+    assert isinstance(model, dict)
+    assert model["weight"][0] == 4.0
+    said = capsys.readouterr().out
+    assert said.startswith(f"averaged {checkpoints}/checkpoint10.pt, {checkpoints}/checkpoint11.pt")
+
+
+def test_update_checkpoints_go_by_update(checkpoints: Path, tmp_path: Path) -> None:
+    for name in ("checkpoint_9_900.pt", "checkpoint_10_1000.pt", "checkpoint_1_99.pt"):
+        save(tmp_path / name, 1, **weights(1.0))
+    names = [path.name for path in last_checkpoints(tmp_path, 2, "update")]
+    assert names == ["checkpoint_9_900.pt", "checkpoint_10_1000.pt"]
+    assert last_checkpoints(tmp_path, 1, "epoch")[0].name == "checkpoint11.pt"
+    with pytest.raises(SystemExit, match="choose with --kind epoch or --kind update"):
+        last_checkpoints(tmp_path, 1, None)
+    for path in tmp_path.glob("checkpoint?*1.pt"):
+        path.unlink()
+
+
+def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
+    output = checkpoints / "average.pt"
+
+    def refused(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main(["--output", str(output), *map(str, arguments)])
+        assert not output.exists()
+        return str(stop.value.code)
+
+    first = checkpoints / "checkpoint9.pt"
+    assert refused("--last", 4, checkpoints) == (
+        f"moe_nmt: {checkpoints} has 3 epoch checkpoints, fewer than --last 4: "
+        "ask for fewer, or train with --keep-last-epochs 4 or more"
+    )
+    assert "--last must be at least 1, not 0" in refused("--last", 0, checkpoints)
+    assert f"{first} is no folder of checkpoints" in refused("--last", 1, first)
+    assert refused("--last", 1, checkpoints, checkpoints) == "2"
+    assert refused("--kind", "epoch", first) == "2"
+    assert f"{checkpoints}/no.pt does not exist" in refused(first, checkpoints / "no.pt")
+    cut = checkpoints / "cut.pt"
+    cut.write_bytes(first.read_bytes()[:-100])
+    assert f"{cut} is not a whole checkpoint" in refused(first, cut)
+    other = save(checkpoints / "other.pt", 1, **weights(1.0, 2.0, 3.0))
+    assert refused(first, other) == (
+        f"moe_nmt: {first} and {other} are not of the same model: of half the first has shape "
+        "(2,), the second has shape (3,); average checkpoints of one training"
+    )
+    more = save(checkpoints / "more.pt", 1, **weights(1.0, 2.0), extra=torch.zeros(1))
+    assert "of extra the first lacks it, the second has shape (1,)" in refused(first, more)
+    torch.save({"weight": torch.zeros(1)}, other)
+    assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from moe_nmt.cli.subword import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with some text in two languages."""
+    monkeypatch.chdir(tmp_path)
+    Path("en").write_text("A man and a dog.\nThe dog and the man.\n" * 5)
+    Path("de").write_text("Ein Mann und ein Hund.\nDer Hund\u00a0und der Mann.\n" * 5)
+    return tmp_path
+
+
+@pytest.mark.parametrize("method", ["sentencepiece", "bpe"])
+def test_learn_apply_undo(method: str, folder: Path) -> None:
+    main(f"learn --input en de --method {method} --vocabulary 28 --output model".split())
+    main("apply --model model --input en de --output pieces.en pieces.de --sample 2".split())
+    main("undo --input pieces.en pieces.de --output text.en text.de".split())
+    assert Path("text.en").read_text() == Path("en").read_text() * 2
+    assert Path("text.de").read_text() == Path("de").read_text().replace("\u00a0", " ") * 2
+    assert Path("pieces.en").read_text() != Path("text.en").read_text()
+
+
+def test_text(folder: Path) -> None:
+    Path("generated").write_text("H-1\t-1.0\t▁two\nH-0\t-1.0\t▁o ne\n", encoding="utf-8")
+    Path("source").write_text("eins\nzwei\n")
+    main("text --input generated --source source --output out".split())
+    assert Path("out").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("apply --model m --input a b --output c", "2 files of --input but 1 of --output"),
+        ("undo --input a --output b c", "1 files of --input but 2 of --output"),
+        ("learn --input a --output m --method words", "invalid choice: 'words'"),
+        ("", "the following arguments are required: COMMAND"),
+    ],
+)
+def test_wrong_options(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(options.split())
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_file(folder: Path) -> None:
+    with pytest.raises(SystemExit, match="moe_nmt: cannot read absent: No such file"):
+        main("learn --input absent --output model".split())

@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moe_nmt.corpus.byte_pairs import tokens
+from moe_nmt.corpus.generated import write_translations
+from moe_nmt.corpus.normalise import normalise
+from moe_nmt.corpus.sentence_pieces import reason
+from moe_nmt.corpus.subword import (
+    METHODS,
+    Segmenter,
+    apply,
+    apply_to_file,
+    learn,
+    load,
+    sample,
+    undo,
+)
+
+SENTENCES = [
+    f"{who} {does} {what}{end}"
+    for who in ("A man", "Two young women", "The l'Oréal dog", "Ein Mädchen", "Männer")
+    for does in ("sees", "klettert auf", "is throwing", "wirft")
+    for what in ("a ball", "ein Spielhaus aus Holz", "the 2 bright-red balls", "Bälle")
+    for end in (".", ", und „lacht“.")
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "train"
+    path.write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def model(request: pytest.FixtureRequest, corpus: Path) -> Path:
+    path = corpus.with_name(request.param)
+    learn([corpus, corpus], request.param, 60, seed=1, output=path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def segmenter(model: Path) -> Segmenter:
+    return load(model)
+
+
+def test_pieces_are_those_of_the_vocabulary(segmenter: Segmenter) -> None:
+    vocabulary = {piece for s in SENTENCES for piece in apply(s, segmenter).split(" ")}
+    assert 40 < len(vocabulary) <= 60
+    pieces = apply("A man sees a ball.", segmenter).split(" ")
+    assert 5 < len(pieces) < 18
+    assert set(pieces) <= vocabulary
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text()
+    | st.text(alphabet="aä .,'@</>w_\u2581\u00a0\u2028e\u0301")
+    | st.sampled_from(SENTENCES)
+)
+def test_undo_gives_the_normalised_text_back(segmenter: Segmenter, text: str) -> None:
+    for pieces in (apply(text, segmenter), sample(text, segmenter, alpha=0.3)):
+        assert undo(pieces) == normalise(text)
+        assert pieces.split() == [piece for piece in pieces.split(" ") if piece]
+
+
+def test_learning_is_deterministic(model: Path, corpus: Path) -> None:
+    again = corpus.with_name("again")
+    learn([corpus, corpus], model.name, 60, seed=1, output=again)
+    assert again.read_bytes() == model.read_bytes()
+
+
+def test_tokens_carry_their_space() -> None:
+    assert tokens("L'eau, 2 œufs!") == ["▁L", "'", "eau", ",", "▁2", "▁œufs", "!"]
+    assert tokens("") == []
+
+
+def test_copies_are_aligned_deterministic_and_differ(
+    model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    outputs = [tmp_path / name for name in ("one", "again", "other")]
+    for output, seed in zip(outputs, (1, 1, 2), strict=True):
+        assert apply_to_file(corpus, output, model, copies=3, alpha=0.3, seed=seed) == 3 * 160
+    one, again, other = (output.read_text(encoding="utf-8") for output in outputs)
+    assert one == again != other
+    lines = one.splitlines()
+    assert [undo(line) for line in lines] == 3 * SENTENCES
+    segmenter = load(model)
+    assert lines[:160] == [apply(sentence, segmenter) for sentence in SENTENCES]
+    assert sum(a != b for a, b in zip(lines[:160], lines[160:320], strict=True)) > 80
+    assert sum(a != b for a, b in zip(lines[160:320], lines[320:], strict=True)) > 80
+
+
+def test_sampling_does_not_change_the_best(segmenter: Segmenter) -> None:
+    before = apply(SENTENCES[-1], segmenter)
+    assert len({sample(SENTENCES[-1], segmenter, 0.3) for _ in range(20)}) > 1
+    assert apply(SENTENCES[-1], segmenter) == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_size_that_does_not_fit_is_refused(method: str, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--vocabulary 5 is fewer than the characters"):
+        learn([corpus], method, 5, 1, tmp_path / "model")
+    with pytest.raises(SystemExit, match=r"--vocabulary must be positive, not 0"):
+        learn([corpus], method, 0, 1, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_sentencepiece_says_how_many_are_possible(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--vocabulary 9999 is too many for this text: at most \d"):
+        learn([corpus], "sentencepiece", 9999, 1, tmp_path / "model")
+    assert reason("unheard of") == "was refused by SentencePiece: unheard of"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_text_is_refused(method: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n \n")
+    with pytest.raises(SystemExit, match="there is no text to learn subwords from"):
+        learn([tmp_path / "empty"], method, 100, 1, tmp_path / "model")
+
+
+def test_mistakes_of_apply(model: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"train is no model of subwords"):
+        load(corpus)
+    with pytest.raises(SystemExit, match=r"cannot read .*absent"):
+        load(tmp_path / "absent")
+    with pytest.raises(SystemExit, match=r"--sample must be at least 1, not 0"):
+        apply_to_file(corpus, tmp_path / "out", model, copies=0)
+    with pytest.raises(SystemExit, match=r"--alpha must be between 0 and 1, not 1.5"):
+        apply_to_file(corpus, tmp_path / "out", model, copies=2, alpha=1.5)
+
+
+GENERATED = (
+    "S-1\t▁x\nT-1\t▁y\nH-1\t-0.5\t▁Zwei ▁Bä lle .\nD-1\t-0.5\t▁Zwei\nP-1\t-0.1 -0.2\n"
+    "H-1\t-0.9\t▁worse\nH-10\t-1.0\t▁last\n"
+    + "".join(f"H-{n}\t-1\t\n" for n in (9, 8, 7, 6, 5, 4, 3, 2))
+    + "H-0\t-0.3\t▁First\u2028 ly\nGenerate test with beam=5: BLEU4 = 1\n"
+)
+
+
+def test_translations_in_the_order_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "generated").write_text(GENERATED, encoding="utf-8")
+    (tmp_path / "source").write_text("x\n" * 11)
+    assert write_translations(tmp_path / "generated", tmp_path / "source", tmp_path / "out") == 11
+    lines = (tmp_path / "out").read_text(encoding="utf-8").split("\n")
+    assert lines == ["First\u2028ly", "Zwei Bälle.", *[""] * 8, "last", ""]
+
+
+@pytest.mark.parametrize("count", [10, 12])
+def test_missing_translations_stop(count: int, tmp_path: Path) -> None:
+    (tmp_path / "generated").write_text(GENERATED, encoding="utf-8")
+    (tmp_path / "source").write_text("x\n" * count)
+    with pytest.raises(SystemExit, match=rf"of 11 sentences but .*source has {count} lines"):
+        write_translations(tmp_path / "generated", tmp_path / "source", tmp_path / "out")
