@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 import collections
+import pickle
 import typing
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,9 @@ import omegaconf
 import torch
 from fairseq import checkpoint_utils
 from fairseq.distributed.utils import _TensorPlaceholder
+from fairseq.trainer import Trainer
+from numpy._core.multiarray import _reconstruct
+from torch import Tensor
 
 
 def allow_fairseq_types() -> None:
@@ -25,7 +32,7 @@ def allow_fairseq_types() -> None:
         [
             argparse.Namespace,  # options of components registered without a dataclass
             # the BLEU meters of --eval-bleu
-            np._core.multiarray._reconstruct,
+            _reconstruct,
             np.ndarray,
             np.dtype,
             np.dtypes.Int64DType,
@@ -47,16 +54,50 @@ def allow_fairseq_types() -> None:
 
 
 def check_before_loading() -> None:
-    """Makes fairseq refuse a damaged checkpoint in one sentence, not in the middle of torch."""
-    load = checkpoint_utils.load_checkpoint_to_cpu
+    """Makes fairseq refuse a checkpoint that it cannot use in one sentence, not deep in torch."""
+    load, resume = checkpoint_utils.load_checkpoint_to_cpu, Trainer.load_checkpoint
 
     def checked_load(path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        if not zipfile.is_zipfile(path):
-            raise SystemExit(
-                f"moe_nmt: {path} is not a whole checkpoint: it was cut off or is another kind of "
-                "file; use an earlier checkpoint of the same folder"
-            )
-        state: dict[str, Any] = load(path, *args, **kwargs)
+        with refusing_bad_files(path):
+            state: dict[str, Any] = load(path, *args, **kwargs)
         return state
 
+    def checked_resume(trainer: Trainer, path: str, *args: Any, **kwargs: Any) -> Any:
+        if Path(path).is_file():
+            with refusing_bad_files(path):  # mapped: only the sizes are read
+                state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            # fairseq restores a task's state everywhere but here.
+            trainer.task.load_state_dict(state.get("task_state", {}))
+            refuse_other_sizes(path, state["model"], trainer.get_model().state_dict())
+        return resume(trainer, path, *args, **kwargs)
+
     checkpoint_utils.load_checkpoint_to_cpu = checked_load
+    Trainer.load_checkpoint = checked_resume
+
+
+@contextmanager
+def refusing_bad_files(path: str) -> Iterator[None]:
+    """Stops unless a file is a whole zip archive of harmless values, as torch.save writes it."""
+    if not zipfile.is_zipfile(path):
+        raise SystemExit(
+            f"moe_nmt: {path} is not a whole checkpoint: it was cut off or is another kind of "
+            "file; use an earlier checkpoint of the same folder"
+        )
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise SystemExit(
+            f"moe_nmt: {path} holds more than tensors and plain values, so that reading it may run "
+            "any code: use a checkpoint of fairseq-train --user-dir moe_nmt"
+        ) from error
+
+
+def refuse_other_sizes(path: str, saved: dict[str, Tensor], model: dict[str, Tensor]) -> None:
+    """Stops unless a checkpoint's parameters are those of the model."""
+    for name in sorted(saved.keys() | model.keys()):
+        shapes = [tuple(p[name].shape) if name in p else "absent" for p in (saved, model)]
+        if shapes[0] != shapes[1]:
+            raise SystemExit(
+                f"moe_nmt: {path} is of another model: {name} is {shapes[0]} there and {shapes[1]} "
+                "here; give the model's options of its training, or another --save-dir"
+            )

@@ -168,7 +168,7 @@ class Clauses:
             return replace(clause, time=phrases.pick(self.times["now"]), time_first=first)
         if phrases.chance(0.4):
             frequency = phrases.pick(self.lexicon.frequency)
-            return replace(clause, frequency=frequency, habitual=True)
+            return replace(clause, frequency=frequency, manner=None, habitual=True)
         time = phrases.pick(self.times["habit"])
         return replace(clause, time=time, time_first=first, habitual=True)
 

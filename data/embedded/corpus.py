@@ -16,8 +16,8 @@ from embedded.tree import Sentence
 
 SHORTEST = 4
 LONGEST = 25
-# So many repeated sentences in a row mean that the grammar has little new to say.
-_PATIENCE = 2000
+# Well within what the grammar can say, so that the search for new sentences ends.
+LARGEST = 100_000
 
 
 class CorpusError(Exception):
@@ -66,23 +66,16 @@ def generate(sizes: dict[str, int], seed: int) -> dict[str, list[Triple]]:
     sampler = Sampler(lexicon, Random(seed))
     seen: tuple[set[str], ...] = tuple(set() for _ in Triple._fields)
     total = sum(sizes.values())
+    if total > LARGEST:
+        raise CorpusError(f"the grammar cannot supply {total} good sentences, only {LARGEST}")
     triples: list[Triple] = []
-    failures = 0
     while len(triples) < total:
         triple = translate(sampler.sentence())
         repeated = any(text in known for text, known in zip(triple, seen, strict=True))
-        if repeated or not SHORTEST <= len(triple.en.split()) <= LONGEST:
-            failures += 1
-            if failures == _PATIENCE:
-                raise CorpusError(
-                    f"the grammar cannot supply {total} distinct sentences; "
-                    f"it stopped at {len(triples)}"
-                )
-            continue
-        failures = 0
-        for text, known in zip(triple, seen, strict=True):
-            known.add(text)
-        triples.append(triple)
+        if not repeated and SHORTEST <= len(triple.en.split()) <= LONGEST:
+            for text, known in zip(triple, seen, strict=True):
+                known.add(text)
+            triples.append(triple)
     splits: dict[str, list[Triple]] = {}
     start = 0
     for name, size in sizes.items():

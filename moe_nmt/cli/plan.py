@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from types import SimpleNamespace
 
-import fairseq  # noqa: F401
 import torch
 from fairseq.data import Dictionary
 
@@ -28,7 +27,9 @@ def main() -> None:
     args = parser.parse_args()
     for name in args.architecture:
         if name not in ARCHITECTURES:
-            parser.error(f"there is no architecture {name!r}: choose from {', '.join(ARCHITECTURES)}")
+            parser.error(
+                f"there is no architecture {name!r}: choose from {', '.join(ARCHITECTURES)}"
+            )
 
     dictionary = Dictionary()
     for index in range(args.vocabulary - len(dictionary)):
@@ -41,7 +42,9 @@ def main() -> None:
         with torch.device("meta"):
             model = GNMTMoEModel.build_model(GNMTMoEConfig(**ARCHITECTURES[name]), task)
         count = operations(model)
-        print(f"{name:20}{parameters(model).total() / 1e6:12.1f}{count.total() / 1e6:10.2f}", end="")
+        print(
+            f"{name:20}{parameters(model).total() / 1e6:12.1f}{count.total() / 1e6:10.2f}", end=""
+        )
         print("".join(f"{count[kind] / 1e6:10.2f}" for kind in kinds))
 
 

@@ -149,10 +149,10 @@ def exchange(stage: Stage, path: Path, old: str, key: str) -> None:
     aside, mine = (path.with_name(f"{path.name}.{k[:KEY_LENGTH]}") for k in (old, key))
     if path.exists():
         path.rename(aside)
-        say(stage, f"the earlier {path} is now {aside}")
+        say(stage, f"set {path} of other inputs or options aside as {aside}")
     if mine.exists():
         mine.rename(path)
-        say(stage, f"found {mine} of these inputs and options, going on with it")
+        say(stage, f"went back to {mine} of these inputs and options")
 
 
 def remove(path: Path) -> None:

@@ -34,7 +34,9 @@ def learn(files: Sequence[Path], method: str, size: int, seed: int, output: Path
     """Learns one vocabulary from several files and writes the model."""
     if size < 1:
         raise SystemExit(f"moe_nmt: --vocabulary must be positive, not {size}")
-    sentences: Iterator[str] = filter(None, map(normalise, chain.from_iterable(map(read_text, files))))
+    sentences: Iterator[str] = filter(
+        None, map(normalise, chain.from_iterable(map(read_text, files)))
+    )
     first = next(sentences, None)
     if first is None:
         raise SystemExit("moe_nmt: there is no text to learn subwords from: the files are empty")

@@ -11,10 +11,10 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
-from moe_nmt.models.config import option
 from moe_nmt.modules.projected_loss import projected_cross_entropy
 from moe_nmt.moe.balance import balance_figures, importance_loss, load_loss
 from moe_nmt.moe.routing import Routing
+from moe_nmt.options import option
 
 
 @dataclass
@@ -45,9 +45,7 @@ class BalancedCrossEntropy(FairseqCriterion):
     ) -> None:
         super().__init__(task)
         if not 0 <= label_smoothing < 1:
-            raise SystemExit(
-                f"moe_nmt: --label-smoothing must be in [0, 1), not {label_smoothing}"
-            )
+            raise SystemExit(f"moe_nmt: --label-smoothing must be in [0, 1), not {label_smoothing}")
         self.label_smoothing = label_smoothing
         self.importance_weight = importance_weight
         self.load_weight = load_weight
@@ -106,9 +104,7 @@ class BalancedCrossEntropy(FairseqCriterion):
             return sum(log.get(name, 0) for log in logging_outputs)
 
         sample_size, ntokens = total("sample_size"), total("ntokens")
-        metrics.log_scalar(
-            "loss", total("loss") / sample_size / math.log(2), sample_size, round=3
-        )
+        metrics.log_scalar("loss", total("loss") / sample_size / math.log(2), sample_size, round=3)
         metrics.log_scalar("nll_loss", total("nll_loss") / ntokens / math.log(2), ntokens, round=3)
         metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
         for name in sorted({name for log in logging_outputs for name in log}):

@@ -8,17 +8,18 @@ weighing of positions (it grows with the sentence) are left out.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from torch import nn
 
+from moe_nmt.modules.attention import Attention
+from moe_nmt.modules.attentive_lstm import OutputFedLSTM
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.hierarchical import HierarchicalGate
 from moe_nmt.moe.layer import MixtureOfExperts
-from moe_nmt.modules.attention import Attention
-from moe_nmt.modules.attentive_lstm import OutputFedLSTM
 
 
-def operations(model: nn.Module) -> Counter[str]:
+def operations(model: Any) -> Counter[str]:
     """Multiply-adds per time step of a translation model, by kind of layer."""
     counts: Counter[str] = Counter()
     for module in model.modules():

@@ -9,12 +9,13 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from fairseq.models import register_model_architecture
 
 from moe_nmt.models.gnmt_moe import NAME
 
-ARCHITECTURES: Mapping[str, Mapping[str, object]] = MappingProxyType(
+ARCHITECTURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         # Table 7's models, WMT'14 single pairs: 85M operations per time step.
         "gnmt_moe_32": {"experts": 32, "k": 4},
@@ -56,7 +57,7 @@ ARCHITECTURES: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 
 
-def setter(values: Mapping[str, object]) -> Callable[[Namespace], None]:
+def setter(values: Mapping[str, Any]) -> Callable[[Namespace], None]:
     """A function that fills in the options the user did not give."""
 
     def set_defaults(args: Namespace) -> None:

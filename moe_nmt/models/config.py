@@ -1,17 +1,13 @@
 """The options of the translation model, with the paper's values as defaults (App. E)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 from moe_nmt.modules.attention import ATTENTIONS
 from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.moe.build import GATES
-
-
-def option(default: object, help: str) -> object:
-    """A field of a fairseq dataclass with its help text."""
-    return field(default=default, metadata={"help": help})
+from moe_nmt.options import option
 
 
 @dataclass
@@ -25,11 +21,11 @@ class GNMTMoEConfig(FairseqDataclass):
     encoder_bidirectional: bool = option(
         False, "let the encoder's first layer read in both directions"
     )
-    attention: ChoiceEnum(list(ATTENTIONS)) = option(
+    attention: ChoiceEnum(list(ATTENTIONS)) = option(  # type: ignore[valid-type]
         "product", "attention function: the paper's product of tanh (App. G) or GNMT's additive"
     )
     attention_dim: int = option(512, "size of the space in which source and target are compared")
-    attention_feed: ChoiceEnum(list(FEEDS)) = option(
+    attention_feed: ChoiceEnum(list(FEEDS)) = option(  # type: ignore[valid-type]
         "input",
         "where the context goes: 'input' of the first decoder LSTM at the next step (the paper's), "
         "or its 'output' at the same step, which trains faster",
@@ -42,7 +38,9 @@ class GNMTMoEConfig(FairseqDataclass):
     expert_groups: int = option(1, "groups of a hierarchical MoE (App. B); 1 for a flat one")
     k: int = option(4, "experts per token; of a hierarchical MoE, at each of the two levels")
     expert_hidden: int = option(2048, "hidden units of an expert")
-    gate: ChoiceEnum(list(GATES)) = option("strictly-balanced", "how experts are chosen")
+    gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
+        "strictly-balanced", "how experts are chosen"
+    )
     dropout: float = option(0.4, "on the output of all embedding, LSTM and MoE layers")
     share_all_embeddings: bool = option(
         False, "one embedding for source, target and softmax (needs a joint dictionary)"

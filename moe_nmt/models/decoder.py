@@ -50,7 +50,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
 
     def __init__(
         self,
-        dictionary: object,
+        dictionary: Any,
         embedding: nn.Embedding,
         first_layer: AttentiveLSTM,
         stack: RecurrentStack,
@@ -58,6 +58,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
         dropout: float,
     ) -> None:
         super().__init__(dictionary)
+        self.padding_idx: int = dictionary.pad()
         self.embedding = embedding
         self.dropout = Dropout(dropout)
         self.first_layer = first_layer
@@ -95,7 +96,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
         else:
             memory = state.memory
 
-        is_token = prev_output_tokens.ne(self.embedding.padding_idx).t()  # [target, batch]
+        is_token = prev_output_tokens.ne(self.padding_idx).t()  # [target, batch]
         x = self.dropout(self.embedding(prev_output_tokens)).transpose(0, 1)
         first = self.first_layer(x, memory, None if state is None else state.attentive)
         rest = self.stack(first.x, is_token, None if state is None else state.stack)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from fairseq.models import FairseqEncoder
@@ -32,19 +32,20 @@ class GNMTEncoder(FairseqEncoder):
     """
 
     def __init__(
-        self, dictionary: object, embedding: nn.Embedding, stack: RecurrentStack, dropout: float
+        self, dictionary: Any, embedding: nn.Embedding, stack: RecurrentStack, dropout: float
     ) -> None:
         super().__init__(dictionary)
+        self.padding_idx: int = dictionary.pad()
         self.embedding = embedding
         self.dropout = Dropout(dropout)
         self.stack = stack
 
     def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None) -> EncoderOutput:
         """Encodes src_tokens [batch, source], padded at the end; the lengths follow from it."""
-        padding = src_tokens.eq(self.embedding.padding_idx)
+        padding = src_tokens.eq(self.padding_idx)
         if bool(padding[:, 0].any()) and src_tokens.size(1) > 1:
-            raise ValueError(
-                "source sentences must be padded at the end: use --task "
+            raise SystemExit(
+                "moe_nmt: source sentences must be padded at the end: use --task "
                 "expert_parallel_translation, or --left-pad-source False with another task"
             )
         x = self.dropout(self.embedding(src_tokens)).transpose(0, 1)

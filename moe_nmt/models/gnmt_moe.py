@@ -99,9 +99,7 @@ def build_model(
     )
     attention = ATTENTIONS[str(cfg.attention)](dim, cfg.attention_dim)
     first_layer = FEEDS[str(cfg.attention_feed)](dim, cells, attention, cfg.dropout)
-    decoder_mixtures = mixtures(
-        cfg.decoder_moe_after, cfg.decoder_layers, "--decoder-moe-after"
-    )
+    decoder_mixtures = mixtures(cfg.decoder_moe_after, cfg.decoder_layers, "--decoder-moe-after")
     decoder_stack = RecurrentStack(
         [lstm(dim, cells, dim) for _ in range(cfg.decoder_layers - 1)],
         {position - 1: mixture for position, mixture in decoder_mixtures.items()},

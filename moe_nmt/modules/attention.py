@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 
 class Memory(NamedTuple):
@@ -64,9 +65,11 @@ class ProductAttention(Attention):
     All pairs of positions are one matrix product.
     """
 
+    @override
     def keys(self, values: Tensor) -> Tensor:
         return torch.tanh(self.source_projection(values)) * self.scale
 
+    @override
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         projected = torch.tanh(self.query_projection(query))
         return torch.bmm(projected, keys.to(projected.dtype).transpose(1, 2))
@@ -78,9 +81,11 @@ class AdditiveAttention(Attention):
     Memory grows with batch * source * target * attention_dim.
     """
 
+    @override
     def keys(self, values: Tensor) -> Tensor:
         return self.source_projection(values)
 
+    @override
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         projected = self.query_projection(query)
         return torch.tanh(projected[:, :, None, :] + keys[:, None, :, :]) @ self.scale

@@ -74,19 +74,20 @@ class InputFedLSTM(nn.Module):
             state = self.initial_state(x)
         (hidden, cell), context = state
         hidden, cell, context = hidden[0], cell[0], context[0]  # [batch, ...]
-        weight_x, weight_context = self.lstm.weight_ih_l0.split(self.dim, dim=1)
+        weight_ih, weight_hh, bias_ih, bias_hh, *projection = self.lstm.all_weights[0]
+        weight_x, weight_context = weight_ih.split(self.dim, dim=1)
         # All that does not wait for the step before is one matrix product.
-        from_x = F.linear(x, weight_x, self.lstm.bias_ih_l0)  # [time, batch, 4 * cells]
-        recurrent = torch.cat([weight_context, self.lstm.weight_hh_l0], dim=1)
+        from_x = F.linear(x, weight_x, bias_ih)  # [time, batch, 4 * cells]
+        recurrent = torch.cat([weight_context, weight_hh], dim=1)
         outputs, attention = [], []
         for step_from_x in from_x.unbind(0):
             recurring = torch.cat([context, hidden], dim=-1)
-            gates = step_from_x + F.linear(recurring, recurrent, self.lstm.bias_hh_l0)
+            gates = step_from_x + F.linear(recurring, recurrent, bias_hh)
             write, forget, candidate, read = gates.chunk(4, dim=-1)
             cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(candidate)
             hidden = torch.sigmoid(read) * torch.tanh(cell)
-            if self.lstm.proj_size:
-                hidden = F.linear(hidden, self.lstm.weight_hr_l0)
+            for weight_hr in projection:  # one, or none
+                hidden = F.linear(hidden, weight_hr)
             step_context, weights = self.attention(hidden[:, None], memory)
             context = step_context[:, 0]
             outputs.append(hidden)

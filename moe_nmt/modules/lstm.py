@@ -33,9 +33,10 @@ def lstm(input_dim: int, cells: int, dim: int) -> nn.LSTM:
         raise ValueError(f"an LSTM cannot project its {cells} cells up to {dim}")
     layer = nn.LSTM(input_dim, cells, proj_size=dim if cells > dim else 0)
     with torch.no_grad():
-        for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
-            bias.zero_()
-        layer.bias_ih_l0[cells : 2 * cells] = 1.0  # order of gates: input, forget, cell, output
+        _, _, bias_x, bias_h, *_ = layer.all_weights[0]
+        bias_x.zero_()
+        bias_h.zero_()
+        bias_x[cells : 2 * cells] = 1.0  # order of gates: input, forget, cell, output
     return layer
 
 

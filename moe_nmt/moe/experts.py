@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from moe_nmt.moe.grouped import grouped_mm
 
@@ -71,6 +72,7 @@ class Experts(nn.Module):
         hidden = F.relu(grouped_mm(x.to(dtype), self.w_in.to(dtype), tokens_per_expert))
         return grouped_mm(hidden, self.w_out.to(dtype), tokens_per_expert)
 
+    @override
     def extra_repr(self) -> str:
         _, dim, hidden = self.w_in.shape
         return f"experts={self.num_experts}, dim={dim}, hidden={hidden}"

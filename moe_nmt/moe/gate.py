@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.routing import Routing
@@ -76,6 +77,7 @@ class Gate(nn.Module, ABC):
         """Turns indices within a group into indices over all groups (same shape)."""
         return expert + group * self.experts
 
+    @override
     def extra_repr(self) -> str:
         return f"dim={self.dim}, experts={self.experts}, k={self.k}, groups={self.groups}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from typing_extensions import override
 
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.routing import Routing, sum_by_expert
@@ -32,6 +33,7 @@ class HierarchicalGate(Gate):
         self.primary = primary
         self.secondary = secondary
 
+    @override
     def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
         first = self.primary(x)
         by_group = first.expert.argsort(stable=True)  # [assignments of the primary gate]
@@ -53,5 +55,6 @@ class HierarchicalGate(Gate):
             auxiliary_loss=first.auxiliary_loss + second.auxiliary_loss,
         )
 
+    @override
     def extra_repr(self) -> str:
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import override
 
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.routing import Routing, sum_by_expert
@@ -25,6 +26,7 @@ class NoisyTopKGate(Gate):
         self.projection = GateProjection(dim, experts, groups)
         self.noise_projection = GateProjection(dim, experts, groups)
 
+    @override
     def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
         tokens = x.size(0)
         clean = self.projection(x, group_sizes)  # [tokens, experts]

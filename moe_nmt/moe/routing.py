@@ -25,6 +25,7 @@ class Routing:
 
     @property
     def num_experts(self) -> int:
+        """The number of experts there are to choose from."""
         return self.load.numel()
 
     def tokens_per_expert(self) -> Tensor:

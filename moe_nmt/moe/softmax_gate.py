@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.routing import Routing, sum_by_expert
@@ -20,6 +21,7 @@ class SoftmaxGate(Gate):
             )
         self.projection = GateProjection(dim, experts, groups)
 
+    @override
     def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
         tokens = x.size(0)
         gates = torch.softmax(self.projection(x, group_sizes), dim=-1)  # [tokens, experts]

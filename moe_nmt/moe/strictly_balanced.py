@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.routing import Routing, sum_by_expert
@@ -13,8 +14,8 @@ class StrictlyBalancedGate(Gate):
     """p = softmax(x Wg), kept where a mask is set, and renormalised over the kept experts.
 
     Training: the batchwise mask keeps, for each expert, the m = k |X| / n tokens with the largest
-    p; m is rounded to the nearest whole number, halves up, and is at least 1.  Evaluation: token x uses expert
-    i iff p_i > T_i.  The thresholds T are learned by the loss
+    p; m is rounded to the nearest whole number, halves up, and is at least 1.  Evaluation: token x
+    uses expert i iff p_i > T_i.  The thresholds T are learned by the loss
 
         sum over tokens j, experts i of (1[p_ji > T_i] - batchwise_ji) * (p_ji - T_i),
 
@@ -27,6 +28,7 @@ class StrictlyBalancedGate(Gate):
         # With Wg = 0 every p is 1/n: start there.
         self.threshold = nn.Parameter(torch.full((groups, experts), 1.0 / experts))
 
+    @override
     def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
         tokens = x.size(0)
         group = self.group_of_token(group_sizes, tokens)  # [tokens]

@@ -10,7 +10,7 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 from torch import Tensor
 
-from moe_nmt.models.config import option
+from moe_nmt.options import option
 
 
 @dataclass

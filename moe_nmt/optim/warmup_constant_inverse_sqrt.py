@@ -7,7 +7,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
-from moe_nmt.models.config import option
+from moe_nmt.options import option
 
 
 @dataclass
@@ -20,7 +20,7 @@ class WarmupConstantInverseSqrtConfig(FairseqDataclass):
 
 
 def learning_rate(step: int, peak: float, warmup: int, constant: int) -> float:
-    """The rate of update ``step``: peak * min(step / warmup, 1, sqrt((warmup + constant) / step))."""
+    """The rate of update ``step``; peak * sqrt((warmup + constant) / step) in the end."""
     if step < warmup:
         return peak * step / warmup
     if step <= warmup + constant or warmup + constant == 0:

@@ -12,7 +12,7 @@ from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from torch import Tensor
 
-from moe_nmt.models.config import option
+from moe_nmt.options import option
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class ExpertParallelTranslationConfig(TranslationConfig):
     """Options of ``--task expert_parallel_translation``."""
 
     left_pad_source: bool = option(False, "recurrent encoders need the padding at the end")
-    precision: ChoiceEnum(["fp32", "bf16"]) = option(
+    precision: ChoiceEnum(["fp32", "bf16"]) = option(  # type: ignore[valid-type]
         "fp32",
         "of the matrix products in training and validation; parameters, gates and losses stay fp32",
     )
@@ -39,7 +39,10 @@ class ExpertParallelTranslationTask(TranslationTask):
     def __init__(self, cfg: Any, src_dict: Dictionary, tgt_dict: Dictionary) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
         if cfg.left_pad_source:
-            raise SystemExit("moe_nmt: recurrent encoders need --left-pad-source False")
+            raise SystemExit(
+                "moe_nmt: recurrent encoders need sources padded at the end: "
+                "leave out --left-pad-source"
+            )
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Builds the model on this one worker."""
@@ -50,16 +53,22 @@ class ExpertParallelTranslationTask(TranslationTask):
             )
         return super().build_model(cfg, from_checkpoint)
 
-    def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
+    def load_dataset(
+        self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
+    ) -> None:
         """Loads a split and checks that both sides have the same number of sentences."""
-        super().load_dataset(split, epoch=epoch, combine=combine, **kwargs)
-        dataset = self.datasets[split]
-        if dataset.tgt is not None and len(dataset.src) != len(dataset.tgt):
+        try:
+            super().load_dataset(split, epoch=epoch, combine=combine, **kwargs)
+        except FileNotFoundError as error:
             raise SystemExit(
-                f"moe_nmt: {split} in {self.cfg.data} has {len(dataset.src)} source and "
-                f"{len(dataset.tgt)} target sentences: binarise it again from files of equal length"
-            )
-        if len(dataset) == 0:
+                f"moe_nmt: {self.cfg.data} has no {split}: binarise it, or name another split"
+            ) from error
+        except AssertionError as error:  # the only sign of it that fairseq gives
+            raise SystemExit(
+                f"moe_nmt: {split} in {self.cfg.data}: {error}: "
+                "binarise it again from files of equal length"
+            ) from error
+        if len(self.datasets[split]) == 0:
             raise SystemExit(f"moe_nmt: {split} in {self.cfg.data} has no sentences")
 
     def build_dataset_for_inference(
@@ -107,7 +116,10 @@ class ExpertParallelTranslationTask(TranslationTask):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the task: which vocabulary the model was trained with."""
-        return {"source_words": fingerprint(self.src_dict), "target_words": fingerprint(self.tgt_dict)}
+        return {
+            "source_words": fingerprint(self.src_dict),
+            "target_words": fingerprint(self.tgt_dict),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuses a checkpoint of another vocabulary."""
@@ -115,8 +127,8 @@ class ExpertParallelTranslationTask(TranslationTask):
             if state_dict.get(side, value) != value:
                 raise SystemExit(
                     f"moe_nmt: the checkpoint was trained with another {side.split('_')[0]} "
-                    f"vocabulary than that of {self.cfg.data}: use the data folder of its training, "
-                    "or binarise with --srcdict and --tgtdict from it"
+                    f"vocabulary than that of {self.cfg.data}: use the data folder of its "
+                    "training, or binarise with --srcdict and --tgtdict from it"
                 )
 
 

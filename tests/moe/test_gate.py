@@ -4,7 +4,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import assert_all_close, gradients, in_double, randomise, randomly, seeds, tokens_like
+from moe_checks import (
+    assert_all_close,
+    gradients,
+    in_double,
+    randomise,
+    randomly,
+    seeds,
+    tokens_like,
+)
 
 from moe_nmt.moe import GATES, build_gate
 from moe_nmt.moe.gate import GateProjection

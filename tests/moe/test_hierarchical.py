@@ -92,9 +92,7 @@ def test_strictly_balanced_at_both_levels(shape, seed, training):
     fast = spelled_out(gate(x), tokens)
     first = strictly_balanced(slow_x, first_gate[0], first_threshold[0], first_k, training)
     seconds = [
-        strictly_balanced(
-            slow_x[members], second_gate[i], second_threshold[i], second_k, training
-        )
+        strictly_balanced(slow_x[members], second_gate[i], second_threshold[i], second_k, training)
         if members
         else None
         for i, members in enumerate(members_of_groups(first))

@@ -1,0 +1,46 @@
+"""Grouped matrix products of any size against one product per group."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from moe_checks import assert_all_close, gradients, in_double, randomly, seeds
+
+from moe_nmt.moe.grouped import grouped_mm
+
+
+def draw(shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+
+
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=5), st.tuples(*[st.integers(1, 17)] * 2), seeds
+)
+@randomly
+def test_formula_and_gradients(group_sizes, shape, seed):
+    x = draw((sum(group_sizes), shape[0]), seed)
+    weight = draw((len(group_sizes), *shape), seed + 1)
+    slow_x, slow_weight = in_double(x, weight)
+    fast = grouped_mm(x, weight, torch.tensor(group_sizes))
+    parts = zip(slow_x.split(group_sizes), slow_weight, strict=True)
+    slow = torch.cat([part @ matrix for part, matrix in parts])
+    assert fast.shape == (len(x), shape[1])
+    assert_all_close([fast], [slow])
+    assert_all_close(gradients([fast], [x, weight]), gradients([slow], [slow_x, slow_weight]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("rows", "columns"), [(8, 16), (4, 12), (5, 3)])
+def test_half_precision(dtype, rows, columns):
+    x, weight = draw((9, rows), 0).to(dtype), draw((3, rows, columns), 1).to(dtype)
+    fast = grouped_mm(x, weight, torch.tensor([4, 0, 5]))
+    slow = torch.cat([x[:4].float() @ weight[0].float(), x[4:].float() @ weight[2].float()])
+    assert fast.dtype == dtype
+    assert_all_close([fast], [slow], rtol=1e-2, atol=1e-2)
+
+
+def test_rows_need_not_be_contiguous():
+    x, weight = draw((8, 6), 0), draw((2, 8, 12), 1)
+    transposed = weight.detach().transpose(1, 2).contiguous().transpose(1, 2)
+    fast = grouped_mm(x.t(), transposed, torch.tensor([2, 4]))
+    assert_all_close([fast], [torch.cat([x.t()[:2] @ weight[0], x.t()[2:] @ weight[1]])])
