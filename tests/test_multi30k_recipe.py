@@ -100,7 +100,7 @@ def server(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
             thread.join()
 
 
-def script(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+def script(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs the recipe from some other folder."""
     return subprocess.run(
         [ROOT / "scripts" / "multi30k.sh", *map(str, arguments)],
@@ -138,7 +138,9 @@ def test_from_a_folder_to_binarised_data(tmp_path: Path) -> None:
     assert (out / f"normalised/{TEST}.de").read_text(encoding="utf-8").startswith("Der ")
     assert len((out / "pieces/train.en").read_text(encoding="utf-8").splitlines()) == 180
     assert len((out / "pieces/val.de").read_text(encoding="utf-8").splitlines()) == 10
-    dictionaries = [(out / f"binarised/dict.{language}.txt").read_text() for language in ("en", "de")]
+    dictionaries = [
+        (out / f"binarised/dict.{language}.txt").read_text() for language in ("en", "de")
+    ]
     assert dictionaries[0] == dictionaries[1] != ""
     assert (out / "binarised/test.en-de.de.bin").stat().st_size > 0
 

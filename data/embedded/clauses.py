@@ -111,14 +111,16 @@ class Clauses:
         """Return an object the verb can have; prepositions and feelings want a definite one."""
         verb = clause.verb
         indefinite = ("a", "bare", *self.lexicon.numerals)
-        definite = verb.frame == "object" and not verb.plain or verb.stative
+        definite = (verb.frame == "object" and not verb.plain) or verb.stative
         while True:
             given = self.phrases.object(verb.object, clause.subject, clause.negated)
             if not isinstance(given, NounPhrase):
                 return given
             if "instrument" in verb.object and verb.en[0] == "play":
                 return NounPhrase(given.noun, "generic")
-            if given.noun in _nouns(clause.subject) or definite and given.determiner in indefinite:
+            if given.noun in _nouns(clause.subject) or (
+                definite and given.determiner in indefinite
+            ):
                 continue
             return given
 

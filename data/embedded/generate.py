@@ -52,7 +52,7 @@ def write(splits: dict[str, list[Triple]], dest: Path) -> None:
             try:
                 with temporary.open("w", encoding="utf-8", newline="\n") as lines:
                     lines.writelines(f"{triple[index]}\n" for triple in triples)
-                os.replace(temporary, path)
+                temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
 

@@ -152,8 +152,8 @@ class Sampler:
             return None
         # Another adjective could contradict the first: an old coat because it is new.
         described = any(not adjective.colour for adjective in thing.adjectives)
-        vague = (
-            thing.determiner in ("bare", "generic") or clause.negated and thing.determiner == "a"
+        vague = thing.determiner in ("bare", "generic") or (
+            clause.negated and thing.determiner == "a"
         )
         if described or vague or thing.noun.kinds & {"human", "body", "character"}:
             return None

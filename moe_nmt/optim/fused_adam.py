@@ -34,7 +34,7 @@ class FusedAdam(FairseqOptimizer):
 
     @property
     def optimizer_config(self) -> dict[str, Any]:
-        """What overrides a checkpoint's values on resuming."""
+        """The options of torch's optimizer; a checkpoint's values stay, see --optimizer-overrides."""
         return {
             "lr": self.cfg.lr[0],
             "betas": (self.cfg.beta1, self.cfg.beta2),

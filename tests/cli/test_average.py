@@ -86,8 +86,9 @@ def test_update_checkpoints_go_by_update(checkpoints: Path, tmp_path: Path) -> N
     assert last_checkpoints(tmp_path, 1, "epoch")[0].name == "checkpoint11.pt"
     with pytest.raises(SystemExit, match="choose with --kind epoch or --kind update"):
         last_checkpoints(tmp_path, 1, None)
-    for path in tmp_path.glob("checkpoint?*1.pt"):
+    for path in tmp_path.glob("checkpoint[0-9]*.pt"):
         path.unlink()
+    assert last_checkpoints(tmp_path, 1, None)[0].name == "checkpoint_10_1000.pt"
 
 
 def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:

@@ -17,8 +17,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("method", ["sentencepiece", "bpe"])
 def test_learn_apply_undo(method: str, folder: Path) -> None:
     main(f"learn --input en de --method {method} --vocabulary 28 --output model".split())
-    main("apply --model model --input en de --output pieces.en pieces.de --sample 2".split())
-    main("undo --input pieces.en pieces.de --output text.en text.de".split())
+    main(
+        [
+            "apply",
+            "--model",
+            "model",
+            "--input",
+            "en",
+            "de",
+            "--output",
+            "pieces.en",
+            "pieces.de",
+            "--sample",
+            "2",
+        ]
+    )
+    main(["undo", "--input", "pieces.en", "pieces.de", "--output", "text.en", "text.de"])
     assert Path("text.en").read_text() == Path("en").read_text() * 2
     assert Path("text.de").read_text() == Path("de").read_text().replace("\u00a0", " ") * 2
     assert Path("pieces.en").read_text() != Path("text.en").read_text()
@@ -27,7 +41,7 @@ def test_learn_apply_undo(method: str, folder: Path) -> None:
 def test_text(folder: Path) -> None:
     Path("generated").write_text("H-1\t-1.0\t▁two\nH-0\t-1.0\t▁o ne\n", encoding="utf-8")
     Path("source").write_text("eins\nzwei\n")
-    main("text --input generated --source source --output out".split())
+    main(["text", "--input", "generated", "--source", "source", "--output", "out"])
     assert Path("out").read_text() == "one\ntwo\n"
 
 
@@ -49,4 +63,4 @@ def test_wrong_options(options: str, message: str, capsys: pytest.CaptureFixture
 
 def test_a_missing_file(folder: Path) -> None:
     with pytest.raises(SystemExit, match="moe_nmt: cannot read absent: No such file"):
-        main("learn --input absent --output model".split())
+        main(["learn", "--input", "absent", "--output", "model"])

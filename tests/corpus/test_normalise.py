@@ -46,7 +46,7 @@ def test_nothing_is_left_that_tools_disagree_about(sentence: str) -> None:
 def test_parallel_files_keep_their_lines(tmp_path: Path) -> None:
     one, other = tmp_path / "en", tmp_path / "de"
     one.write_bytes("a\u2028b\nc\r\n\n".encode())
-    other.write_bytes("A B\nC\nD".encode())
+    other.write_bytes(b"A B\nC\nD")
     outputs = [tmp_path / "out.en", tmp_path / "out.de"]
     assert normalise_parallel([one, other], outputs) == 3
     assert outputs[0].read_bytes() == b"a b\nc\n\n"

@@ -110,7 +110,9 @@ def test_a_size_that_does_not_fit_is_refused(method: str, corpus: Path, tmp_path
 
 
 def test_sentencepiece_says_how_many_are_possible(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"--vocabulary 9999 is too many for this text: at most \d"):
+    with pytest.raises(
+        SystemExit, match=r"--vocabulary 9999 is too many for this text: at most \d"
+    ):
         learn([corpus], "sentencepiece", 9999, 1, tmp_path / "model")
     assert reason("unheard of") == "was refused by SentencePiece: unheard of"
 

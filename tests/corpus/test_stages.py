@@ -80,7 +80,9 @@ def test_a_resumable_one_goes_on(stage: Run) -> None:
 
 def test_outputs_of_other_options_are_set_aside_and_found_again(stage: Run) -> None:
     stage("mkdir -p out; touch out/one", "--resumable")
-    assert "set out of other inputs or options aside as out." in stage("mkdir -p out; touch out/two", "--resumable")
+    assert "set out of other inputs or options aside as out." in stage(
+        "mkdir -p out; touch out/two", "--resumable"
+    )
     assert [path.name for path in Path("out").iterdir()] == ["two"]
     said = stage("mkdir -p out; touch out/one", "--resumable")
     assert "[s] went back to out." in said

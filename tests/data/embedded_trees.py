@@ -25,7 +25,7 @@ def verb(en: str, de: str) -> Verb:
     return next(
         each
         for each in LEXICON.verbs
-        if each.en[0] == en and de in each.de.split() + [each.de_tail]
+        if each.en[0] == en and de in [*each.de.split(), each.de_tail]
     )
 
 

@@ -76,8 +76,10 @@ def test_no_line_is_repeated_in_any_language(splits: dict[str, list[Triple]]) ->
 def test_lines_are_natural_text(splits: dict[str, list[Triple]]) -> None:
     for triple in splits["train"]:
         for line in triple:
-            assert line[0].isupper() and line[-1] in ".?" and line == line.strip()
-            assert "  " not in line and " ," not in line and ",," not in line and " ." not in line
+            assert line[0].isupper()
+            assert line[-1] in ".?"
+            assert line == line.strip()
+            assert not any(wrong in line for wrong in ("  ", " ,", ",,", " ."))
 
 
 def test_same_seed_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
@@ -94,7 +96,8 @@ def test_same_seed_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
     for file in files:
         first = (tmp_path / "1" / file).read_bytes()
         assert first == (tmp_path / "2" / file).read_bytes()
-        assert b"\r" not in first and first.endswith(b"\n")
+        assert b"\r" not in first
+        assert first.endswith(b"\n")
 
 
 def test_another_seed_is_another_corpus() -> None:

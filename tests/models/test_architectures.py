@@ -1,0 +1,118 @@
+"""The named models have the sizes of the paper's, on the command line and in YAML."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+import yaml
+from commands import ROOT
+from small_models import dictionary, task_of
+
+from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropyConfig
+from moe_nmt.insight.counts import operations, parameters
+from moe_nmt.models import ARCHITECTURES, GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.optim.fused_adam import FusedAdamConfig
+from moe_nmt.optim.warmup_constant_inverse_sqrt import WarmupConstantInverseSqrtConfig
+
+CONFIGS = ROOT / "configs"
+DEFAULTS = {field.name: field.default for field in fields(GNMTMoEConfig)}
+SECTIONS = {
+    "model": GNMTMoEConfig,
+    "criterion": BalancedCrossEntropyConfig,
+    "optimizer": FusedAdamConfig,
+    "lr_scheduler": WarmupConstantInverseSqrtConfig,
+}
+
+# All with 512 inputs and outputs, 2048 cells, 32000 words.
+LSTM = 4 * (512 + 512) * 2048 + 2048 * 512
+ATTENTIVE_LSTM = 4 * (512 + 512 + 512) * 2048 + 2048 * 512  # reads the context too
+EXPERT = 2 * 512 * 2048
+LSTMS = 4 * LSTM + ATTENTIVE_LSTM  # 3 in the encoder, 2 in the decoder
+BIASES = 5 * 2 * 4 * 2048
+DENSE_PARAMETERS = LSTMS + BIASES + 3 * 32000 * 512 + 2 * 512 * 512 + 512
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, GNMTMoEModel]:
+    words = dictionary(32000)
+    with torch.device("meta"):
+        return {
+            name: GNMTMoEModel.build_model(GNMTMoEConfig(**values), task_of(words, words))
+            for name, values in ARCHITECTURES.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "experts", "gate", "in_billions"),
+    [
+        ("gnmt_dense", 0, 0, 0.10),
+        ("gnmt_moe_32", 32, 512 * 32 + 32, 0.24),
+        ("gnmt_moe_512h", 512, 512 * 16 + 16 + 16 * (512 * 32 + 32), 2.2),
+        ("gnmt_moe_2048h", 2048, 512 * 32 + 32 + 32 * (512 * 64 + 64), 8.7),
+    ],
+)
+def test_parameters_of_the_papers_models(
+    models: dict[str, GNMTMoEModel], name: str, experts: int, gate: int, in_billions: float
+) -> None:
+    count = parameters(models[name])
+    assert count["experts"] == 2 * experts * EXPERT
+    assert count.total() == DENSE_PARAMETERS + 2 * (experts * EXPERT + gate)
+    assert float(f"{count.total() / 1e9:.2g}") == in_billions
+
+
+@pytest.mark.parametrize(
+    ("name", "gate"),
+    [
+        ("gnmt_moe_32", 512 * 32),
+        ("gnmt_moe_512h", 512 * 16 + 2 * 512 * 32),
+        ("gnmt_moe_2048h", 512 * 32 + 2 * 512 * 64),
+    ],
+)
+def test_operations_of_the_papers_models(
+    models: dict[str, GNMTMoEModel], name: str, gate: int
+) -> None:
+    assert operations(models[name]) == {
+        "LSTM": LSTMS,
+        "experts": 2 * 4 * EXPERT,
+        "gates": 2 * gate,
+        "attention": 2 * 512 * 512,
+        "softmax": 32000 * 512,
+    }
+    # Table 7 says 85M.
+    assert operations(models[name]).total() == pytest.approx(85e6, rel=0.01)
+
+
+def test_small_models_have_the_sizes_that_are_documented(models: dict[str, GNMTMoEModel]) -> None:
+    assert operations(models["gnmt_moe_multi30k"]) == {
+        # the bidirectional layer is two LSTMs of half the cells, and half as many recur
+        "LSTM": 2 * 4 * (256 + 128) * 128 + 4 * 4 * (256 + 256) * 256,
+        "experts": 2 * 2 * 2 * 256 * 512,
+        "gates": 2 * 2 * 256 * 16,
+        "attention": 3 * 256 * 256,
+        "softmax": 32000 * 256,
+    }
+    assert parameters(models["gnmt_moe_tiny"])["embeddings"] == 32000 * 128
+
+
+def test_every_architecture_has_a_configuration_file() -> None:
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_configuration_file_has_the_values_of_the_architecture(name: str) -> None:
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+    model = dict(config["model"])
+    assert model.pop("_name") == "gnmt_moe"
+    assert DEFAULTS | model == DEFAULTS | dict(ARCHITECTURES[name])
+    assert config["checkpoint"]["save_dir"] == f"checkpoints/{name}"
+    for section, dataclass in SECTIONS.items():
+        known = {field.name for field in fields(dataclass)}
+        assert config[section].keys() - known <= {"_name"}
+
+
+def test_one_file_explains_every_option_of_ours() -> None:
+    config = yaml.safe_load((CONFIGS / "gnmt_moe_multi30k.yaml").read_text())
+    elsewhere = {"_name", "lr", "sentence_avg"}  # fairseq's own sections
+    for section, dataclass in SECTIONS.items():
+        options = {field.name for field in fields(dataclass)}
+        assert config[section].keys() - elsewhere == options - elsewhere

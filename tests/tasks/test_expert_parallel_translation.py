@@ -1,0 +1,146 @@
+"""The task: every sentence takes part, padding is at the end, data that do not fit are refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import SIZES
+from fairseq import tasks
+from fairseq.data import Dictionary
+from omegaconf import OmegaConf
+
+from moe_nmt.tasks import ExpertParallelTranslationTask
+from moe_nmt.tasks.expert_parallel_translation import (
+    ExpertParallelTranslationConfig,
+    fingerprint,
+)
+
+
+def build(data: Path, name: str = "expert_parallel_translation", **options: object) -> Any:
+    """A task as fairseq builds it; the interpolated options get fairseq's defaults."""
+    config = {
+        **vars(ExpertParallelTranslationConfig()),
+        **{"_name": name, "data": str(data), "train_subset": "train", "dataset_impl": None},
+        **{"required_seq_len_multiple": 1, "left_pad_source": False, **options},
+    }
+    return tasks.setup_task(OmegaConf.create(config))
+
+
+def seen(task: Any, split: str, **options: object) -> list[int]:
+    """The numbers of all sentences in the batches of a split."""
+    options = {"max_tokens": 400, "required_batch_size_multiple": 8} | options
+    batches = task.get_batch_iterator(task.dataset(split), **options).next_epoch_itr(shuffle=False)
+    return sorted(number for batch in batches for number in batch["id"].tolist())
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_every_sentence_is_in_a_batch(binarised: Path, split: str) -> None:
+    task = build(binarised)
+    task.load_dataset(split)
+    assert seen(task, split) == list(range(SIZES[split]))
+    assert seen(task, split, max_sentences=7) == list(range(SIZES[split]))
+
+
+def test_fairseqs_own_task_drops_sentences(binarised: Path) -> None:
+    task = build(binarised, name="translation")
+    task.load_dataset("test")
+    assert len(seen(task, "test")) < SIZES["test"]
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 599), ("test", 61)])
+def test_only_training_leaves_out_sentences_that_are_too_long(
+    binarised: Path, split: str, count: int
+) -> None:
+    task = build(binarised)
+    task.load_dataset(split)
+    lengths = [task.dataset(split).size(index) for index in range(SIZES[split])]
+    longest = max(max(length) for length in lengths)
+    # one sentence is above this limit in the training set, several may share its length
+    limit = sorted(max(length) for length in lengths)[-1] - 1
+    left_out = sum(max(length) > limit for length in lengths)
+    options = {"max_positions": (limit, limit), "ignore_invalid_inputs": True}
+    expected = SIZES[split] - (left_out if split == "train" else 0)
+    assert len(seen(task, split, **options)) == expected
+    assert longest > limit
+
+
+def test_a_sentence_longer_than_max_tokens_is_a_batch_of_its_own(binarised: Path) -> None:
+    task = build(binarised)
+    task.load_dataset("test")
+    assert seen(task, "test", max_tokens=4) == list(range(SIZES["test"]))
+
+
+def test_sources_are_padded_at_the_end(binarised: Path) -> None:
+    task = build(binarised)
+    task.load_dataset("valid")
+    batch = task.dataset("valid").collater([task.dataset("valid")[i] for i in range(8)])
+    pad = task.source_dictionary.pad()
+    typed = [torch.tensor([5, 6, 2]), torch.tensor([2]), torch.tensor([7, 2])]
+    inference = task.build_dataset_for_inference(typed, [3, 1, 2])
+    typed_batch = inference.collater([inference[i] for i in range(3)])
+    for tokens in (batch["net_input"]["src_tokens"], typed_batch["net_input"]["src_tokens"]):
+        assert tokens.eq(pad).any()
+        assert not tokens[:, 0].eq(pad).any()
+    # the longest first, as fairseq sorts them
+    assert typed_batch["net_input"]["src_tokens"].tolist() == [[5, 6, 2], [7, 2, 1], [2, 1, 1]]
+    assert typed_batch["id"].tolist() == [0, 2, 1]
+
+
+def test_left_padding_is_refused(binarised: Path) -> None:
+    with pytest.raises(SystemExit, match="need --left-pad-source False"):
+        build(binarised, left_pad_source=True)
+
+
+def test_several_workers_are_refused(binarised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(SystemExit, match="several workers is not supported yet"):
+        build(binarised).build_model(None)
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(binarised: Path) -> None:
+    task = build(binarised)
+    state = task.state_dict()
+    task.load_state_dict(state)
+    task.load_state_dict({})  # a checkpoint of another task tells nothing
+    for side in ("source", "target"):
+        with pytest.raises(SystemExit, match=f"with another {side} vocabulary"):
+            task.load_state_dict({**state, f"{side}_words": "10 words, sha256 0"})
+
+
+def test_the_order_of_words_makes_a_vocabulary_and_their_counts_do_not() -> None:
+    def dictionary(*words: str, count: int = 1) -> Dictionary:
+        entries = Dictionary()
+        for word in words:
+            entries.add_symbol(word, n=count)
+        return entries
+
+    assert fingerprint(dictionary("a", "b")) == fingerprint(dictionary("a", "b", count=5))
+    assert fingerprint(dictionary("a", "b")) != fingerprint(dictionary("b", "a"))
+    assert fingerprint(dictionary("a")) != fingerprint(dictionary("a", "b"))
+    assert fingerprint(dictionary("a", "b")).startswith("6 words, sha256 ")
+
+
+def test_sides_of_different_length_are_refused(binarised: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(binarised, tmp_path / "data")
+    for suffix in ("bin", "idx"):
+        shutil.copy(data / f"valid.en-de.de.{suffix}", data / f"test.en-de.de.{suffix}")
+    with pytest.raises(SystemExit) as stopped:
+        build(data).load_dataset("test")
+    assert stopped.value.code == (
+        f"moe_nmt: test in {data}: Source and target must contain the same number of examples: "
+        "binarise it again from files of equal length"
+    )
+
+
+def test_a_missing_split_is_named(binarised: Path) -> None:
+    task: ExpertParallelTranslationTask = build(binarised)
+    with pytest.raises(SystemExit) as stopped:
+        task.load_dataset("test2013")
+    assert stopped.value.code == (
+        f"moe_nmt: {binarised} has no test2013: binarise it, or name another split"
+    )
