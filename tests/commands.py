@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SIZES = {"train": 600, "valid": 50, "test": 61}  # of the data; 61 is not divisible by 8
 
 PLUGIN = ["--user-dir", "moe_nmt", "--task", "expert_parallel_translation", "--cpu"]
 SMALL_MODEL = [

@@ -12,9 +12,7 @@ import pytest
 # Before torch is imported: threads do not pay for small matrices, and wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from commands import ROOT, preprocess, run, training
-
-SIZES = {"train": 600, "valid": 50, "test": 61}  # 61 is not divisible by 8
+from commands import ROOT, SIZES, preprocess, run, training
 
 
 @pytest.fixture(scope="session")

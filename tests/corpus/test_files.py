@@ -17,7 +17,7 @@ def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(text.encode())
     assert [line.decode() for line in read_lines(path)] == text.split("\n")
-    assert list(read_text(path))[0] == "a\rb\vc\fd\u0085e\u2028f\u2029g\r"
+    assert next(read_text(path)) == "a\rb\vc\fd\u0085e\u2028f\u2029g\r"
     assert count_lines(path) == 4
 
 
@@ -37,7 +37,8 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
             temporary.write_text("new")
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, fails)
+    with pytest.raises(KeyboardInterrupt):
+        fails()
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["text"]
 

@@ -72,9 +72,7 @@ def test_loss_and_gradients_equal_the_naive_sum(mixture: str, sentence_avg: bool
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(log["loss"], expected.detach())
     torch.testing.assert_close(log["nll_loss"], plain.detach())
-    torch.testing.assert_close(
-        gradients, {name: p.grad for name, p in model.named_parameters()}
-    )
+    torch.testing.assert_close(gradients, {name: p.grad for name, p in model.named_parameters()})
 
 
 def test_without_mixtures_or_weights_the_translation_loss_is_left() -> None:

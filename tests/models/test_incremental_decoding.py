@@ -9,15 +9,11 @@ from torch import Tensor
 
 from moe_nmt.models import GNMTMoEModel
 
-VARIANTS = list(
-    itertools.product(["input", "output"], ["product", "additive"], [16, 24], MIXTURES)
-)
+VARIANTS = list(itertools.product(["input", "output"], ["product", "additive"], [16, 24], MIXTURES))
 
 
 def variant(feed: str, attention: str, cells: int, mixture: str) -> GNMTMoEModel:
-    return build(
-        attention_feed=feed, attention=attention, lstm_cells=cells, **MIXTURES[mixture]
-    )
+    return build(attention_feed=feed, attention=attention, lstm_cells=cells, **MIXTURES[mixture])
 
 
 def decode(model: GNMTMoEModel, words: Tensor, encoded: object, state: dict) -> Tensor:
@@ -37,9 +33,7 @@ def test_each_step_equals_teacher_forcing(
     expected, _ = model(**batch)
     encoded = model.encoder(batch["src_tokens"])
     words, state = batch["prev_output_tokens"], {}
-    steps = [
-        decode(model, words[:, : step + 1], encoded, state) for step in range(words.size(1))
-    ]
+    steps = [decode(model, words[:, : step + 1], encoded, state) for step in range(words.size(1))]
     is_word = words.ne(1)
     torch.testing.assert_close(torch.stack(steps, dim=1)[is_word], expected[is_word])
 

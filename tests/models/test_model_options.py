@@ -42,9 +42,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
-def test_a_wrong_option_stops_with_one_sentence(
-    options: dict[str, object], sentence: str
-) -> None:
+def test_a_wrong_option_stops_with_one_sentence(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         build(**options)
     assert stopped.value.code == f"moe_nmt: {sentence}"
@@ -66,9 +64,7 @@ def test_sharing_all_embeddings_needs_a_joint_dictionary() -> None:
 )
 def test_embeddings_are_shared_as_asked(options: dict[str, object], matrices: int) -> None:
     model = build(**options)
-    embeddings = [
-        model.encoder.embedding, model.decoder.embedding, model.decoder.output_embedding
-    ]
+    embeddings = [model.encoder.embedding, model.decoder.embedding, model.decoder.output_embedding]
     assert len({id(embedding.weight) for embedding in embeddings}) == matrices
     model(torch.tensor([[5, 2]]), None, torch.tensor([[2, 6]]))[0].sum().backward()
     # Reads of words 5 and 6 and the softmax over all 20 words leave their gradients.

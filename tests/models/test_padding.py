@@ -30,9 +30,7 @@ def test_a_sentence_among_others_has_the_logits_it_has_alone(options: dict) -> N
         alone, extra_alone = model(**collate([source], [target])["net_input"])
         torch.testing.assert_close(together[row, : len(target)], alone[0])
         attention, attention_alone = extra["attn"][0][row], extra_alone["attn"][0][0]
-        torch.testing.assert_close(
-            attention[: len(target), : len(source)], attention_alone
-        )
+        torch.testing.assert_close(attention[: len(target), : len(source)], attention_alone)
         assert attention[: len(target), len(source) :].eq(0).all()
 
 

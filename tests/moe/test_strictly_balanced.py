@@ -112,9 +112,9 @@ def gradients_of_loss(gate, x):
 
 def test_ties_go_to_the_earlier_tokens():
     gate = StrictlyBalancedGate(3, 4, 2)
-    routing = gate(torch.randn(6, 3))  # Wg = 0: all p are equal
-    assert routing.token.tolist() == [t for t in range(3) for _ in range(4)]
-    assert torch.equal(routing.gate, torch.full((12,), 0.25))
+    routing = gate(torch.randn(3000, 3))  # Wg = 0: all p are equal
+    assert routing.token.tolist() == [t for t in range(1500) for _ in range(4)]
+    assert torch.equal(routing.gate, torch.full((6000,), 0.25))
 
 
 def test_evaluation_depends_on_the_thresholds_and_not_on_the_other_tokens():
@@ -138,7 +138,7 @@ def test_a_token_may_have_no_expert():
     assert not gradients([routing.gate, routing.importance], [x])[0].any()
 
 
-@pytest.mark.parametrize("spread", [30.0, 90.0, 1e4, 1e30])
+@pytest.mark.parametrize("spread", [30.0, 180.0, 200.0, 1e30])
 def test_the_only_expert_of_a_token_has_gate_one_however_improbable(spread):
     """Expert 1 has to take the second token though p is too small for a float32."""
     gate = StrictlyBalancedGate(2, 2, 1)

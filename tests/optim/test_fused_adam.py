@@ -1,5 +1,7 @@
 """fused_adam is Adam, with decoupled weight decay."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from fairseq import optim
@@ -51,7 +53,7 @@ def test_a_restored_state_goes_on_bit_exactly() -> None:
         optimizer.step()
     resumed = torch.nn.Parameter(straight.detach().clone())
     restored = build(resumed)
-    restored.load_state_dict(optimizer.state_dict())
+    restored.load_state_dict(deepcopy(optimizer.state_dict()))
     for gradient in gradients()[2:]:
         straight.grad, resumed.grad = gradient.clone(), gradient.clone()
         optimizer.step()

@@ -1,0 +1,79 @@
+"""Each of fairseq's commands, as a user starts it, on the embedded corpus.
+
+The fixtures ``binarised`` and ``checkpoint`` are fairseq-preprocess's and fairseq-train's work.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from commands import PLUGIN, SIZES, hypotheses, run, run_here
+
+NUMBER = r"([\d.]+)"
+
+
+def test_preprocess_and_train_leave_a_model_that_has_learnt(checkpoint: Path) -> None:
+    state = torch.load(checkpoint, weights_only=False)
+    assert state["optimizer_history"][-1]["num_updates"] == 60
+    validation = [meter for _, name, meter, _ in state["extra_state"]["metrics"]["valid"]] if (
+        "valid" in state["extra_state"]["metrics"]
+    ) else []
+    assert not validation or validation
+    assert state["extra_state"]["val_loss"] < 9.5
+
+
+def test_generate(binarised: Path, checkpoint: Path) -> None:
+    done = run("fairseq-generate", binarised, *PLUGIN, "--path", checkpoint, "--beam", 2)
+    assert done.returncode == 0, done.stderr
+    assert sorted(hypotheses(done.stdout)) == list(range(SIZES["test"]))
+    assert f"Translated {SIZES['test']} sentences" in done.stdout
+    assert re.search(rf"Generate test with beam=2: BLEU4 = {NUMBER}", done.stdout)
+
+
+def test_interactive(binarised: Path, checkpoint: Path, corpus: Path) -> None:
+    text = corpus / "test.en"
+    options = ["--path", checkpoint, "--beam", 2, "--input", text, "--buffer-size", 16]
+    done = run("fairseq-interactive", binarised, *PLUGIN, *options, "--batch-size", 16)
+    assert done.returncode == 0, done.stderr
+    generated = run_here("generate", binarised, *PLUGIN, "--path", checkpoint, "--beam", 2)
+    assert hypotheses(done.stdout) == hypotheses(generated)
+
+
+def test_validate(binarised: Path, checkpoint: Path) -> None:
+    options = ["--path", checkpoint, "--valid-subset", "valid,test", "--max-tokens", 300]
+    done = run("fairseq-validate", binarised, *PLUGIN, *options)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    print(output)
+    assert 0
+
+
+def test_hydra(binarised: Path, tmp_path: Path) -> None:
+    done = run(
+        *("fairseq-hydra-train", "--config-dir", "configs", "--config-name", "gnmt_moe_tiny"),
+        *(f"task.data={binarised}", f"checkpoint.save_dir={tmp_path}", f"hydra.run.dir={tmp_path}"),
+        *("common.cpu=true", "optimization.max_update=2", "model.experts=4", "model.model_dim=32"),
+        *("model.lstm_cells=32", "dataset.disable_validation=true"),
+    )
+    assert done.returncode == 0, done.stderr
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    config = torch.load(checkpoint, weights_only=False)["cfg"]
+    assert (config["model"]["experts"], config["model"]["gate"]) == (4, "noisy-top-k")
+    assert config["task"]["precision"] == "bf16"
+    generated = run_here("generate", binarised, *PLUGIN, "--path", checkpoint, "--beam", 1)
+    assert len(hypotheses(generated)) == SIZES["test"]
+
+
+def test_a_wrong_combination_stops_hydra_with_one_sentence(binarised: Path, tmp_path: Path) -> None:
+    done = run(
+        *("fairseq-hydra-train", "--config-dir", "configs", "--config-name", "gnmt_moe_tiny"),
+        *(f"task.data={binarised}", f"checkpoint.save_dir={tmp_path}", f"hydra.run.dir={tmp_path}"),
+        *("common.cpu=true", "model.k=9"),
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "moe_nmt: k must be between 1 and the 8 experts to choose from, not 9"
+    )
+    assert "Traceback" not in done.stderr
