@@ -18,7 +18,7 @@ SRC and TGT are two of en, de, fr.
                       (subword regularisation), default 1
   --alpha X           of the sampling, default 0.1
   --arch NAME         default gnmt_moe_multi30k
-  --average N         average the last N epochs' checkpoints, default 8
+  --average N         average the last N epochs' checkpoints, default 6
   --seed N            default 1
   --threads N         default all of this machine
   --until STAGE       stop after this stage
@@ -46,7 +46,7 @@ die() { echo "moe_nmt: $1; see scripts/multi30k.sh --help" >&2; exit 2; }
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 languages=() raw= out= subword=sentencepiece vocabulary=6000 samples=1 alpha=0.1
-arch=gnmt_moe_multi30k average=8 seed=1 threads=$(nproc) until=score
+arch=gnmt_moe_multi30k average=6 seed=1 threads=$(nproc) until=score
 data='{checkout}/data/multi30k.yaml'
 
 while [ $# -gt 0 ]; do
@@ -113,12 +113,14 @@ stage binarise --inputs pieces/{train,val,$test}.{$src,$tgt} --outputs binarised
     fairseq-preprocess --source-lang "$src" --target-lang "$tgt" --joined-dictionary \
     --trainpref pieces/train --validpref pieces/val --testpref pieces/$test --destdir binarised
 
+# About 20 epochs; the rate rises for 300 updates and falls to 0 at the last one.
+updates=5400
 hyperparameters=(
     --criterion balanced_cross_entropy --label-smoothing 0.1
-    --optimizer fused_adam --lr 0.002 --clip-norm 1.0
-    --lr-scheduler warmup_constant_inverse_sqrt --warmup-updates 500 --constant-updates 2000
-    --max-tokens 4000 --max-epoch 30
-    --precision bf16
+    --importance-weight 0.1 --load-weight 0.1
+    --optimizer fused_adam --beta2 0.98 --lr 0.002 --clip-norm 1.0
+    --lr-scheduler polynomial_decay --warmup-updates 300 --total-num-update $updates
+    --max-update $updates --max-tokens 2000 --precision bf16
 )
 binarised=(binarised/{dict.{$src,$tgt}.txt,{train,valid,test}.$src-$tgt.{$src,$tgt}.{bin,idx}})
 stage train --resumable --inputs "${binarised[@]}" --outputs checkpoints --run \

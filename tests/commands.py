@@ -7,6 +7,7 @@ import importlib
 import io
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,12 @@ def run_here(command: str, *arguments: object) -> str:
     importlib.import_module("moe_nmt.plugin")
     module = importlib.import_module(f"fairseq_cli.{command}")
     output = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(output),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # fairseq's own
         patch.setattr(sys, "argv", [f"fairseq-{command}", *map(str, arguments)])
         patch.chdir(ROOT)
         module.cli_main()

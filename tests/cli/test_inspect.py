@@ -1,0 +1,67 @@
+"""moe-nmt-inspect prints the balance of a trained model's experts."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from moe_nmt.cli.inspect import main
+
+
+def inspect(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["moe-nmt-inspect", *map(str, arguments)])
+    main()
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_one_line_for_each_mixture(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path,
+    binarised: Path,
+    split: str,
+) -> None:
+    inspect(monkeypatch, checkpoint, binarised, "--split", split)
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == (
+        ["mixture", "experts", "CV(importance)", "CV(load)", "max/mean", "load", "unused"]
+    )
+    assert [row.split()[:2] for row in rows] == [["encoder_1", "4"], ["decoder_1", "4"]]
+    figures = [[float(value) for value in row.split()[2:]] for row in rows]
+    for importance_cv, load_cv, max_over_mean, unused in figures:
+        assert 0 < importance_cv < 3**0.5  # that of one expert alone
+        assert 0 < load_cv < 1  # that of 2 of 4 experts
+        assert 1 < max_over_mean < 2
+        assert unused == 0
+
+
+def test_the_size_of_batches_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path,
+    binarised: Path,
+) -> None:
+    inspect(monkeypatch, checkpoint, binarised)
+    expected = capsys.readouterr().out
+    inspect(monkeypatch, checkpoint, binarised, "--max-tokens", 50)
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("missing", ["checkpoint", "data", "split"])
+def test_what_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path,
+    binarised: Path,
+    missing: str,
+) -> None:
+    absent = binarised / "absent"
+    paths = [
+        absent if missing == "checkpoint" else checkpoint,
+        absent if missing == "data" else binarised,
+    ]
+    with pytest.raises(SystemExit) as stopped:
+        inspect(monkeypatch, *paths, "--split", "dev" if missing == "split" else "valid")
+    told = capsys.readouterr().err + str(stopped.value.code)
+    expected = "has no dev" if missing == "split" else f"{absent} does not exist"
+    assert expected in told
