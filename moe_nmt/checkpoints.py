@@ -1,4 +1,4 @@
-"""Lets today's torch read fairseq's checkpoints safely.
+"""Lets today's torch read fairseq's checkpoints safely, and fairseq write them safely.
 
 torch.load unpickles nothing but tensors and plain values (weights_only); what fairseq puts into a
 checkpoint besides those is named here, type by type.
@@ -21,6 +21,7 @@ import omegaconf
 import torch
 from fairseq import checkpoint_utils
 from fairseq.distributed.utils import _TensorPlaceholder
+from fairseq.file_io import PathManager
 from fairseq.trainer import Trainer
 from numpy._core.multiarray import _reconstruct
 from torch import Tensor
@@ -51,6 +52,22 @@ def allow_fairseq_types() -> None:
             _TensorPlaceholder,
         ]
     )
+
+
+def copy_whole() -> None:
+    """Makes fairseq's copies of a checkpoint, such as checkpoint_last.pt, appear at once or never.
+
+    It copies onto the last good one, and a kill at that moment would leave half of it.
+    """
+    copy = PathManager.copy
+
+    def copy_and_rename(src_path: str, dst_path: str, overwrite: bool = False) -> bool:
+        temporary = f"{dst_path}.part"
+        copied: bool = copy(src_path, temporary, overwrite=True)
+        PathManager.rename(temporary, dst_path)
+        return copied
+
+    PathManager.copy = staticmethod(copy_and_rename)
 
 
 def check_before_loading() -> None:

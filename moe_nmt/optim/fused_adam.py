@@ -32,9 +32,21 @@ class FusedAdam(FairseqOptimizer):
         super().__init__(cfg)
         self._optimizer = torch.optim.AdamW(params, fused=True, **self.optimizer_config)
 
+    def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Any = None) -> Tensor:
+        """Scales the gradients down to ``max_norm`` (0 for no limit); returns their norm.
+
+        It is the norm of all gradients, as the paper's clipping knows it; fairseq's own leaves out
+        parameters marked as experts', and scales them all the same.
+        """
+        params = list(self.params)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+        if max_norm > 0:
+            torch.nn.utils.clip_grads_with_norm_(params, max_norm, norm)
+        return norm
+
     @property
     def optimizer_config(self) -> dict[str, Any]:
-        """The options of torch's optimizer; a checkpoint's values stay, see --optimizer-overrides."""
+        """Options of torch's optimizer; a checkpoint's values stay, see --optimizer-overrides."""
         return {
             "lr": self.cfg.lr[0],
             "betas": (self.cfg.beta1, self.cfg.beta2),

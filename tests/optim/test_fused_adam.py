@@ -59,3 +59,17 @@ def test_a_restored_state_goes_on_bit_exactly() -> None:
         optimizer.step()
         restored.step()
     assert resumed.equal(straight)
+
+
+@pytest.mark.parametrize("limit", [0.0, 2.5, 100.0])
+def test_clipping_counts_the_experts(limit: float) -> None:
+    """fairseq's own clipping leaves parameters marked as experts' out of the norm."""
+    dense, expert = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    expert.expert = True  # type: ignore[attr-defined]
+    config = OmegaConf.create({"_name": "fused_adam", "lr": [0.1]})
+    optimizer = optim.build_optimizer(config, [dense, expert])
+    dense.grad, expert.grad = torch.tensor([3.0]), torch.tensor([-4.0])
+    assert optimizer.clip_grad_norm(limit) == pytest.approx(5.0)
+    scale = 0.5 if limit == 2.5 else 1.0
+    assert dense.grad.item() == pytest.approx(3.0 * scale, rel=1e-5)
+    assert expert.grad.item() == pytest.approx(-4.0 * scale, rel=1e-5)
