@@ -73,6 +73,15 @@ def copy_whole() -> None:
 def check_before_loading() -> None:
     """Makes fairseq refuse a checkpoint that it cannot use in one sentence, not deep in torch."""
     load, resume = checkpoint_utils.load_checkpoint_to_cpu, Trainer.load_checkpoint
+    load_models = checkpoint_utils.load_model_ensemble_and_task
+
+    def checked_load_models(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return load_models(*args, **kwargs)
+        except OSError as error:
+            if not str(error).startswith("Model file not found"):
+                raise
+            raise SystemExit(f"moe_nmt: {error}") from error
 
     def checked_load(path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         with refusing_bad_files(path):
@@ -88,6 +97,7 @@ def check_before_loading() -> None:
             refuse_other_sizes(path, state["model"], trainer.get_model().state_dict())
         return resume(trainer, path, *args, **kwargs)
 
+    checkpoint_utils.load_model_ensemble_and_task = checked_load_models
     checkpoint_utils.load_checkpoint_to_cpu = checked_load
     Trainer.load_checkpoint = checked_resume
 

@@ -35,7 +35,7 @@ OURS = (
 # fairseq's lstm at the size of ours; its encoder is bidirectional in all layers
 FAIRSEQ_LSTM = (
     "--task translation --arch lstm --encoder-embed-dim 256 "
-    "--encoder-hidden-size 256 --encoder-layers 3 --encoder-bidirectional "
+    "--encoder-hidden-size 256 --encoder-layers 2 --encoder-bidirectional "
     "--decoder-embed-dim 256 --decoder-hidden-size 256 --decoder-layers 2 "
     "--decoder-out-embed-dim 256 --share-all-embeddings --decoder-attention 1 "
     "--criterion label_smoothed_cross_entropy --optimizer adam --dropout 0.3"

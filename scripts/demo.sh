@@ -47,7 +47,7 @@ say "training: an LSTM encoder-decoder with two mixtures of 8 experts (log: $out
 fairseq-train binarised --user-dir "$checkout/moe_nmt" --task expert_parallel_translation \
     --arch gnmt_moe_tiny --criterion balanced_cross_entropy --label-smoothing 0.1 \
     --optimizer fused_adam --lr 0.004 --lr-scheduler warmup_constant_inverse_sqrt \
-    --warmup-updates 200 --constant-updates 800 --clip-norm 1.0 --max-tokens 2000 --max-epoch 8 \
+    --warmup-updates 200 --constant-updates 500 --clip-norm 1.0 --max-tokens 2000 --max-epoch 6 \
     --seed 1 --num-workers 0 --save-dir checkpoints --no-epoch-checkpoints \
     --log-format simple --log-interval 100 > train.log 2>&1 &
 training=$!

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 SIZES = {"train": 600, "valid": 50, "test": 61}  # of the data; 61 is not divisible by 8
 
 PLUGIN = ["--user-dir", "moe_nmt", "--task", "expert_parallel_translation", "--cpu"]
+SHORT = ["--max-len-b", "20"]  # a model that has hardly learnt seldom ends a sentence
 SMALL_MODEL = [
     *("--arch", "gnmt_moe_tiny", "--model-dim", "32", "--lstm-cells", "32"),
     *("--attention-dim", "32", "--expert-hidden", "32", "--experts", "4"),
@@ -52,6 +53,8 @@ def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 def run_here(command: str, *arguments: object) -> str:
     """Runs fairseq's command in this process, where it is imported already: what it printed."""
     importlib.import_module("moe_nmt.plugin")
+    checkpoint_utils = importlib.import_module("fairseq.checkpoint_utils")
+    vars(checkpoint_utils.save_checkpoint).pop("best", None)  # an earlier training's
     module = importlib.import_module(f"fairseq_cli.{command}")
     output = io.StringIO()
     with (

@@ -3,9 +3,11 @@
 import hashlib
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from fairseq import utils
 from fairseq.data import Dictionary, LanguagePairDataset
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
@@ -44,6 +46,16 @@ class ExpertParallelTranslationTask(TranslationTask):
                 "leave out --left-pad-source"
             )
 
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
+        """Reads the dictionaries of the data folder."""
+        folder = utils.split_paths(cfg.data)[0]
+        if not any(Path(folder).glob("dict.*.txt")):
+            raise SystemExit(
+                f"moe_nmt: {folder} has no dictionaries: name a folder made by fairseq-preprocess"
+            )
+        return super().setup_task(cfg, **kwargs)
+
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Builds the model on this one worker."""
         if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
@@ -56,7 +68,10 @@ class ExpertParallelTranslationTask(TranslationTask):
     def load_dataset(
         self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
     ) -> None:
-        """Loads a split and checks that both sides have the same number of sentences."""
+        """Loads a split and checks that its sides have equally many sentences, and not none."""
+        for folder in utils.split_paths(self.cfg.data):
+            if any(path.stat().st_size == 0 for path in Path(folder).glob(f"{split}.*.bin")):
+                raise SystemExit(f"moe_nmt: {split} in {folder} has no sentences")
         try:
             super().load_dataset(split, epoch=epoch, combine=combine, **kwargs)
         except FileNotFoundError as error:
@@ -68,8 +83,6 @@ class ExpertParallelTranslationTask(TranslationTask):
                 f"moe_nmt: {split} in {self.cfg.data}: {error}: "
                 "binarise it again from files of equal length"
             ) from error
-        if len(self.datasets[split]) == 0:
-            raise SystemExit(f"moe_nmt: {split} in {self.cfg.data} has no sentences")
 
     def build_dataset_for_inference(
         self, src_tokens: list[Tensor], src_lengths: list[int], constraints: Tensor | None = None
@@ -83,6 +96,14 @@ class ExpertParallelTranslationTask(TranslationTask):
             left_pad_source=False,
             constraints=constraints,
         )
+
+    def can_reuse_epoch_itr(self, dataset: Any) -> bool:
+        """Lets every epoch of training make its own batches.
+
+        fairseq would keep those of the first one, but of the epoch in which a resumed training
+        starts: the two would part.
+        """
+        return dataset is not self.datasets.get(self.cfg.train_subset)
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         """Batches a dataset without dropping sentences.

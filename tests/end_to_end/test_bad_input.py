@@ -9,6 +9,7 @@ import pytest
 import torch
 from commands import (
     PLUGIN,
+    SHORT,
     SIZES,
     hypotheses,
     preprocess,
@@ -31,7 +32,7 @@ def stops(command: str, *arguments: object) -> str:
 
 
 def generate_command(data: Path, checkpoint: Path) -> list[object]:
-    return [data, *PLUGIN, "--path", checkpoint, "--beam", 1]
+    return [data, *PLUGIN, "--path", checkpoint, "--beam", 1, *SHORT]
 
 
 @pytest.fixture
@@ -51,9 +52,7 @@ def change(path: Path, lines: dict[int, str]) -> None:
     path.write_text("".join(f"{line}\n" for line in text))
 
 
-def test_odd_sentences_go_through_every_command(
-    texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_odd_sentences_go_through_every_command(texts: Path, tmp_path: Path) -> None:
     long = " ".join(["hotel"] * 2000)
     for split in SPLITS:
         change(texts / f"{split}.en", {0: "", 1: "", 2: long, 3: "\U0001f989 \u2028 日本"})
@@ -65,9 +64,7 @@ def test_odd_sentences_go_through_every_command(
     translations = hypotheses(run_here("generate", *generate_command(data, last)))
     assert sorted(translations) == list(range(SIZES["test"]))
     validation = ["--path", last, "--max-tokens", 300]
-    caplog.set_level("INFO")
     run_here("validate", data, *PLUGIN, *validation)
-    assert "valid on 'valid' subset | loss " in caplog.text
 
 
 def test_an_empty_file_is_named(texts: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -149,6 +146,19 @@ def test_half_a_checkpoint_stops_generate(binarised: Path, half: Path) -> None:
 
 def test_half_a_checkpoint_stops_resuming(binarised: Path, half: Path) -> None:
     assert stops("train", *training(binarised, half.parent)) == sentence_about(half)
+
+
+def test_a_missing_checkpoint_or_data_folder_is_named(
+    binarised: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent"
+    assert stops("generate", *generate_command(binarised, absent)) == (
+        f"moe_nmt: Model file not found: {absent}"
+    )
+    for command in (generate_command(absent, checkpoint), generate_command(tmp_path, checkpoint)):
+        assert stops("generate", *command) == (
+            f"moe_nmt: {command[0]} has no dictionaries: name a folder made by fairseq-preprocess"
+        )
 
 
 def test_resuming_with_other_sizes_names_them(

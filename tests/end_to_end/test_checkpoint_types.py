@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import PLUGIN, SIZES, hypotheses, run_here, train_here, training
+from commands import PLUGIN, SHORT, SIZES, hypotheses, run_here, train_here, training
 
 QUICK = ["--max-update", "2", "--no-epoch-checkpoints"]
-BLEU = ["--eval-bleu", "--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"]
+BLEU = [
+    *("--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 20}'),
+    *("--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"),
+]
 
 
 @contextmanager
@@ -31,12 +34,14 @@ def assert_needs_the_plugin(checkpoint: Path) -> None:
 
 
 def count_translations(data: Path, checkpoint: Path) -> int:
-    output = run_here("generate", data, *PLUGIN, "--path", checkpoint, "--beam", 1)
+    output = run_here("generate", data, *PLUGIN, "--path", checkpoint, "--beam", 1, *SHORT)
     return len(hypotheses(output))
 
 
 def test_training_with_bleu_resumes_and_translates(binarised: Path, tmp_path: Path) -> None:
-    train_here(binarised, tmp_path, *QUICK, *BLEU, "--eval-bleu-args", '{"beam": 1}')
+    train_here(
+        binarised, tmp_path, *QUICK, *BLEU, "--eval-bleu-args", '{"beam": 1, "max_len_b": 20}'
+    )
     train_here(binarised, tmp_path, *BLEU, "--no-epoch-checkpoints", "--max-update", "3")
     best = tmp_path / "checkpoint_best.pt"
     assert_needs_the_plugin(best)

@@ -10,8 +10,10 @@ import re
 from pathlib import Path
 
 import torch
-from commands import PLUGIN, SIZES, hypotheses, run, run_here
+from commands import PLUGIN, SHORT, SIZES, hypotheses, run, run_here
 from fairseq import checkpoint_utils
+
+BEAM = ["--beam", 2, *SHORT]
 
 
 def test_preprocess_and_train(binarised: Path, checkpoint: Path) -> None:
@@ -31,7 +33,7 @@ def test_preprocess_and_train(binarised: Path, checkpoint: Path) -> None:
 
 
 def test_generate(binarised: Path, checkpoint: Path) -> None:
-    done = run("fairseq-generate", binarised, *PLUGIN, "--path", checkpoint, "--beam", 2)
+    done = run("fairseq-generate", binarised, *PLUGIN, "--path", checkpoint, *BEAM)
     assert done.returncode == 0, done.stderr
     assert sorted(hypotheses(done.stdout)) == list(range(SIZES["test"]))
     assert f"Translated {SIZES['test']:,} sentences" in done.stderr
@@ -40,10 +42,10 @@ def test_generate(binarised: Path, checkpoint: Path) -> None:
 
 def test_interactive(binarised: Path, checkpoint: Path, corpus: Path) -> None:
     text = corpus / "test.en"
-    options = ["--path", checkpoint, "--beam", 2, "--input", text, "--buffer-size", 16]
+    options = ["--path", checkpoint, *BEAM, "--input", text, "--buffer-size", 16]
     done = run("fairseq-interactive", binarised, *PLUGIN, *options, "--batch-size", 16)
     assert done.returncode == 0, done.stderr
-    generated = run_here("generate", binarised, *PLUGIN, "--path", checkpoint, "--beam", 2)
+    generated = run_here("generate", binarised, *PLUGIN, "--path", checkpoint, *BEAM)
     assert hypotheses(done.stdout) == hypotheses(generated)
 
 
@@ -52,7 +54,7 @@ def test_validate(binarised: Path, checkpoint: Path) -> None:
     options = ["--path", checkpoint, "--valid-subset", "valid,test", "--max-tokens", 300]
     done = run("fairseq-validate", binarised, *PLUGIN, *options)
     assert done.returncode == 0, done.stderr
-    told = re.findall(r"on '(\w+)' subset .* nll_loss ([\d.]+) .* ppl ([\d.]+) ", done.stderr)
+    told = re.findall(r"on '(\w+)' subset .* nll_loss ([\d.]+) .* ppl ([\d.]+) ", done.stdout)
     assert [split for split, _, _ in told] == ["valid", "test"]
 
     (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)])
@@ -82,7 +84,7 @@ def test_hydra(binarised: Path, tmp_path: Path) -> None:
     config = torch.load(checkpoint, weights_only=False)["cfg"]
     assert (config["model"]["experts"], config["model"]["gate"]) == (4, "noisy-top-k")
     assert config["task"]["precision"] == "bf16"
-    generated = run_here("generate", binarised, *PLUGIN, "--path", checkpoint, "--beam", 1)
+    generated = run_here("generate", binarised, *PLUGIN, "--path", checkpoint, *BEAM)
     assert len(hypotheses(generated)) == SIZES["test"]
 
 

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 import pytest
-from commands import PLUGIN, SIZES, hypotheses, run_here
+from commands import PLUGIN, SHORT, SIZES, hypotheses, run_here
 
 
 def interactive(data: Path, checkpoint: Path, text: Path, *options: object) -> dict[int, str]:
-    path = ["--path", checkpoint, "--beam", 2, "--input", text]
+    path = ["--path", checkpoint, "--beam", 2, *SHORT, "--input", text]
     return hypotheses(run_here("interactive", data, *PLUGIN, *path, *options))
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_the_size_of_batches_does_not_matter(binarised: Path, checkpoint: Path, beam: int) -> None:
     def translate(*batches: object) -> dict[int, str]:
-        path = ["--path", checkpoint, "--beam", beam]
+        path = ["--path", checkpoint, "--beam", beam, *SHORT]
         return hypotheses(run_here("generate", binarised, *PLUGIN, *path, *batches))
 
     alone = translate("--batch-size", 1)
