@@ -61,9 +61,9 @@ quietly generate.log fairseq-generate binarised --user-dir "$checkout/moe_nmt" \
     --beam 5 --max-tokens 4000 --results-path .
 python -m moe_nmt.cli.subword text --input generate-test.txt --source "text/test.$src" \
     --output "hypothesis.$tgt"
-paste -d '\n' <(sed 's/^/  source       /' "text/test.$src") \
-    <(sed 's/^/  translation  /' "hypothesis.$tgt") \
-    <(sed 's/^/  reference    /' "text/test.$tgt") | head -n 15
+labelled() { head -n 5 "$2" | sed "s/^/  $(printf '%-13s' "$1")/"; }
+paste -d '\n' <(labelled source "text/test.$src") <(labelled translation "hypothesis.$tgt") \
+    <(labelled reference "text/test.$tgt")
 
 say "how evenly the experts are used (test set, no noise)"
 python -m moe_nmt.cli.inspect checkpoints/checkpoint_best.pt binarised --split test 2> inspect.log
