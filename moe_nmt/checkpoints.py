@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import omegaconf
@@ -119,12 +119,27 @@ def refusing_bad_files(path: str) -> Iterator[None]:
         ) from error
 
 
+class Difference(NamedTuple):
+    """A parameter that two models do not share."""
+
+    name: str
+    one: str  # its shape, or that there is none
+    other: str
+
+
+def difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> Difference | None:
+    """The first parameter whose shapes differ between two models' state_dicts, if there is one."""
+    for name in sorted(one.keys() | other.keys()):
+        shapes = [str(tuple(p[name].shape)) if name in p else "absent" for p in (one, other)]
+        if shapes[0] != shapes[1]:
+            return Difference(name, *shapes)
+    return None
+
+
 def refuse_other_sizes(path: str, saved: dict[str, Tensor], model: dict[str, Tensor]) -> None:
     """Stops unless a checkpoint's parameters are those of the model."""
-    for name in sorted(saved.keys() | model.keys()):
-        shapes = [tuple(p[name].shape) if name in p else "absent" for p in (saved, model)]
-        if shapes[0] != shapes[1]:
-            raise SystemExit(
-                f"moe_nmt: {path} is of another model: {name} is {shapes[0]} there and {shapes[1]} "
-                "here; give the model's options of its training, or another --save-dir"
-            )
+    if found := difference(saved, model):
+        raise SystemExit(
+            f"moe_nmt: {path} is of another model: {found.name} is {found.one} there and "
+            f"{found.other} here; give the model's options of its training, or another --save-dir"
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moe_nmt.checkpoints import allow_fairseq_types
+from moe_nmt.checkpoints import allow_fairseq_types, difference, refusing_bad_files
 from moe_nmt.corpus.files import written_whole
 
 NAMES = {
@@ -23,10 +22,10 @@ NAMES = {
 
 def load(path: Path) -> dict[str, Any]:
     """Reads a checkpoint; tensors are mapped from the file, not copied to memory."""
-    if not zipfile.is_zipfile(path):
-        what = "is not a whole checkpoint" if path.exists() else "does not exist"
-        raise SystemExit(f"moe_nmt: {path} {what}: leave it out or name another")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    if not path.exists():
+        raise SystemExit(f"moe_nmt: {path} does not exist: leave it out or name another")
+    with refusing_bad_files(str(path)):
+        state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     if "model" not in state:
         raise SystemExit(f"moe_nmt: {path} is no fairseq checkpoint: it holds no model")
     return state
@@ -64,14 +63,11 @@ def check_same_shapes(
     expected: dict[str, Tensor], model: dict[str, Tensor], first: Path, path: Path
 ) -> None:
     """Stops unless two checkpoints are of the same model."""
-    for name in sorted(expected.keys() | model.keys()):
-        shapes = [tuple(p[name].shape) if name in p else None for p in (expected, model)]
-        if shapes[0] != shapes[1]:
-            told = ["lacks it" if shape is None else f"has shape {shape}" for shape in shapes]
-            raise SystemExit(
-                f"moe_nmt: {first} and {path} are not of the same model: of {name} the first "
-                f"{told[0]}, the second {told[1]}; average checkpoints of one training"
-            )
+    if found := difference(expected, model):
+        raise SystemExit(
+            f"moe_nmt: {first} and {path} are not of the same model: {found.name} is {found.one} "
+            f"in the first and {found.other} in the second; average checkpoints of one training"
+        )
 
 
 def last_checkpoints(folder: Path, count: int, kind: str | None) -> list[Path]:

@@ -115,10 +115,10 @@ def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
     assert f"{cut} is not a whole checkpoint" in refused(first, cut)
     other = save(checkpoints / "other.pt", 1, **weights(1.0, 2.0, 3.0))
     assert refused(first, other) == (
-        f"moe_nmt: {first} and {other} are not of the same model: of half the first has shape "
-        "(2,), the second has shape (3,); average checkpoints of one training"
+        f"moe_nmt: {first} and {other} are not of the same model: half is (2,) in the first "
+        "and (3,) in the second; average checkpoints of one training"
     )
     more = save(checkpoints / "more.pt", 1, **weights(1.0, 2.0), extra=torch.zeros(1))
-    assert "of extra the first lacks it, the second has shape (1,)" in refused(first, more)
+    assert "extra is absent in the first and (1,) in the second" in refused(first, more)
     torch.save({"weight": torch.zeros(1)}, other)
     assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)
