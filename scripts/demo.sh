@@ -15,6 +15,12 @@ for language in "$src" "$tgt"; do
         *) echo "moe_nmt: the embedded corpus speaks en, de and fr, not $language" >&2; exit 2 ;;
     esac
 done
+for command in python fairseq-train sacrebleu; do
+    command -v $command > /dev/null || {
+        echo "moe_nmt: $command is not found: run make demo, or activate the environment first" >&2
+        exit 2
+    }
+done
 rm -rf "$out"
 mkdir -p "$out"
 cd "$out"

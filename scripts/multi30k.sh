@@ -76,7 +76,7 @@ done
 
 export PYTHONPATH="$checkout${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS="$threads"
 out=${out:-runs/multi30k.$src-$tgt}
-mkdir -p "$out"
+mkdir -p "$out" 2> /dev/null || die "--out $out cannot be made a folder"
 cd "$out"
 
 # stage NAME [--inputs ...] [--outputs ...] --run COMMAND: {checkout} in it is this checkout.

@@ -258,6 +258,7 @@ def test_the_description_of_multi30k() -> None:
         (["en", "de", "--max-epoch", "3"], 2, "unknown option --max-epoch"),
         (["en", "de", "--seed"], 2, "--seed needs a value"),
         (["en", "de", "--subword", "words"], 2, "--subword is sentencepiece or bpe"),
+        (["en", "de", "--out", "/dev/null/runs"], 2, "/dev/null/runs cannot be made a folder"),
         (["en", "en"], 1, "en cannot be both source and target"),
         (["en", "cs"], 1, "the corpus has no cs: choose from de, en, fr"),
         (["en", "de", "--raw", "/nowhere"], 1, "/nowhere has neither train.en.gz nor train.en"),
