@@ -1,7 +1,6 @@
 """Translation between two languages for models with mixtures of experts."""
 
 import hashlib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from torch import Tensor
 
 from moe_nmt.options import option
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
