@@ -113,8 +113,8 @@ stage binarise --inputs pieces/{train,val,$test}.{$src,$tgt} --outputs binarised
     fairseq-preprocess --source-lang "$src" --target-lang "$tgt" --joined-dictionary \
     --trainpref pieces/train --validpref pieces/val --testpref pieces/$test --destdir binarised
 
-# About 20 epochs; the rate rises for 300 updates and falls to 0 at the last one.
-updates=5400
+# About 24 epochs; the rate rises for 300 updates and falls to 0 at the last one.
+updates=6500
 hyperparameters=(
     --criterion balanced_cross_entropy --label-smoothing 0.1
     --importance-weight 0.1 --load-weight 0.1

@@ -33,7 +33,6 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "experts": 16,
             "k": 2,
             "expert_hidden": 512,
-            "gate": "noisy-top-k",
             "dropout": 0.3,
             "share_all_embeddings": True,
         },
