@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
+from moe_nmt.moe.feed_forward import feed_forward
 from moe_nmt.moe.grouped import grouped_mm
+from moe_nmt.moe.reused_memory import ReusedMemory
 
 
 class Experts(nn.Module):
@@ -23,11 +26,15 @@ class Experts(nn.Module):
         num_experts: number of experts.
         dim: size of the input and of the output.
         hidden: size of the hidden layer.
+        recompute: compute the hidden activations again in the backward pass instead of keeping
+            them, which is the larger part of a layer's activations (App. D).
     """
 
-    def __init__(self, num_experts: int, dim: int, hidden: int) -> None:
+    def __init__(self, num_experts: int, dim: int, hidden: int, recompute: bool = False) -> None:
         super().__init__()
         self.num_experts = num_experts
+        self.recompute = recompute
+        self.memory = ReusedMemory()
         self.w_in = nn.Parameter(torch.empty(num_experts, dim, hidden))
         self.w_out = nn.Parameter(torch.empty(num_experts, hidden, dim))
         self.mark_parameters()
@@ -69,8 +76,20 @@ class Experts(nn.Module):
         dtype = self.w_in.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        hidden = F.relu(grouped_mm(x.to(dtype), self.w_in.to(dtype), tokens_per_expert))
-        return grouped_mm(hidden, self.w_out.to(dtype), tokens_per_expert)
+        x = x.to(dtype)
+        if x.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                return feed_forward(
+                    x, self.w_in, self.w_out, tokens_per_expert, self.recompute, self.memory
+                )
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self.grouped, x, tokens_per_expert, use_reentrant=False)  # type: ignore[no-any-return]
+        return self.grouped(x, tokens_per_expert)
+
+    def grouped(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:
+        """The same in torch's grouped products, of which GPUs have fast kernels."""
+        hidden = F.relu(grouped_mm(x, self.w_in.to(x.dtype), tokens_per_expert))
+        return grouped_mm(hidden, self.w_out.to(x.dtype), tokens_per_expert)
 
     @override
     def extra_repr(self) -> str:

@@ -1,0 +1,201 @@
+"""relu(x W_in) W_out of every expert on a CPU: forward and backward in one pass over the weights.
+
+With hundreds of experts the time goes into memory, not arithmetic: into reading the weights,
+writing their gradients, and page faults on memory that is fresh.  So experts are taken in chunks
+that stay in the cache from the first product to the last, and all that is large lives in memory
+that is used again in the next step (``reused_memory.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from moe_nmt.moe.reused_memory import ReusedMemory
+
+# Starting one more chunk takes about as long as this many multiply-adds of padding.
+MULTIPLY_ADDS_PER_CHUNK = 500_000
+ROWS_PER_CHUNK = 256  # at most, where it has several experts: to stay in the cache
+
+
+class Layout(NamedTuple):
+    """All experts, divided into chunks of neighbours that are multiplied at once.
+
+    Every expert of a chunk gets as many rows, its height, as the busiest of them.
+    """
+
+    experts: list[int]  # number of experts of each chunk
+    heights: list[int]  # of each chunk; 0 for experts without rows
+    position: Tensor | None  # [rows] int64, of each row among the padded ones; None: no padding
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of rows of each chunk, padding included."""
+        return [e * h for e, h in zip(self.experts, self.heights, strict=True)]
+
+    def pad(self, rows: Tensor, memory: ReusedMemory) -> Tensor:
+        """[rows, size] -> [padded rows, size], zero where there is no row."""
+        if self.position is None:
+            return rows
+        padded = memory.empty((sum(self.sizes), rows.size(1)), rows.dtype).zero_()
+        return padded.index_copy_(0, self.position, rows)
+
+    def unpad(self, padded: Tensor, memory: ReusedMemory) -> Tensor:
+        """[padded rows, size] -> [rows, size]."""
+        if self.position is None:
+            return padded
+        rows = memory.empty((self.position.numel(), padded.size(1)), padded.dtype)
+        return torch.index_select(padded, 0, self.position, out=rows)
+
+    def chunks(self, padded: Tensor) -> list[Tensor]:
+        """[padded rows, size] -> views [experts, height, size] of each chunk."""
+        chunks = padded.split(self.sizes)
+        return [
+            chunk.view(experts, height, padded.size(1))
+            for chunk, experts, height in zip(chunks, self.experts, self.heights, strict=True)
+        ]
+
+    def scratch(self, size: int, dtype: torch.dtype, memory: ReusedMemory) -> list[Tensor]:
+        """Tensors [experts, height, size] of each chunk, in memory of which they take turns."""
+        largest = memory.empty((max(self.sizes), size), dtype)
+        return [
+            largest[: experts * height].view(experts, height, size)
+            for experts, height in zip(self.experts, self.heights, strict=True)
+        ]
+
+
+def layout(tokens_per_expert: Tensor, work_per_row: int) -> Layout:
+    """Divides experts into chunks.
+
+    A chunk goes on as long as padding costs less than starting another one would.
+
+    Args:
+        tokens_per_expert: [experts] int64.
+        work_per_row: multiply-adds for one row in one of the two layers.
+    """
+    worth = MULTIPLY_ADDS_PER_CHUNK // work_per_row  # rows of padding
+    experts: list[int] = []
+    heights: list[int] = []
+    for count in tokens_per_expert.tolist():
+        if experts and (count == 0) == (heights[-1] == 0):
+            height = max(heights[-1], count)
+            padding = (height - heights[-1]) * experts[-1] + height - count
+            if padding <= worth and height * (experts[-1] + 1) <= ROWS_PER_CHUNK:
+                experts[-1] += 1
+                heights[-1] = height
+                continue
+        experts.append(1)
+        heights.append(count)
+
+    height_of_expert = torch.tensor(heights).repeat_interleave(torch.tensor(experts))
+    padding = height_of_expert - tokens_per_expert
+    if not padding.any():
+        return Layout(experts, heights, None)
+    padding_before = padding.cumsum(0) - padding  # [experts]
+    rows = sum(tokens_per_expert.tolist())
+    position = torch.arange(rows) + padding_before.repeat_interleave(tokens_per_expert)
+    return Layout(experts, heights, position)
+
+
+@torch.compiler.disable
+def feed_forward(
+    x: Tensor,
+    w_in: Tensor,
+    w_out: Tensor,
+    tokens_per_expert: Tensor,
+    recompute: bool,
+    memory: ReusedMemory,
+) -> Tensor:
+    """y = relu(x W_in[i]) W_out[i] for the rows of every expert i, in the precision of ``x``.
+
+    Args:
+        x: [rows, dim], sorted by expert.
+        w_in: [experts, dim, hidden].
+        w_out: [experts, hidden, dim].
+        tokens_per_expert: [experts] int64, adding up to ``rows``.
+        recompute: compute the hidden activations again in the backward pass, and store none.
+        memory: where activations and gradients are to live.
+
+    Returns:
+        [rows, dim].
+    """
+    y: Tensor = FeedForward.apply(x.contiguous(), w_in, w_out, tokens_per_expert, recompute, memory)  # type: ignore[no-untyped-call]
+    return y
+
+
+class FeedForward(torch.autograd.Function):
+    """``feed_forward`` and its gradients, written out."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        w_in: Tensor,
+        w_out: Tensor,
+        tokens_per_expert: Tensor,
+        recompute: bool,
+        memory: ReusedMemory,
+    ) -> Tensor:
+        """See ``feed_forward``."""
+        form = layout(tokens_per_expert, w_in[0].numel())
+        dtype, hidden_size = x.dtype, w_in.size(2)
+        x = form.pad(x, memory)
+        y = memory.empty(x.shape, dtype)
+        if recompute or not any(ctx.needs_input_grad):
+            kept, hidden = None, form.scratch(hidden_size, dtype, memory)
+        else:
+            kept = memory.empty((x.size(0), hidden_size), dtype)
+            hidden = form.chunks(kept)
+        weights = w_in.split(form.experts), w_out.split(form.experts)
+        for x_c, hidden_c, y_c, w_in_c, w_out_c in zip(
+            form.chunks(x), hidden, form.chunks(y), *weights, strict=True
+        ):
+            if x_c.size(1):
+                torch.bmm(x_c, w_in_c.to(dtype), out=hidden_c).relu_()
+                torch.bmm(hidden_c, w_out_c.to(dtype), out=y_c)
+        ctx.layout, ctx.memory = form, memory
+        ctx.save_for_backward(x, w_in, w_out, kept)
+        return form.unpad(y, memory)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
+        """[rows, dim] -> the gradients of x, w_in and w_out."""
+        x, w_in, w_out, kept = ctx.saved_tensors
+        form, memory = ctx.layout, ctx.memory
+        dtype, hidden_size = x.dtype, w_in.size(2)
+        grad_y = form.pad(grad_y.contiguous(), memory)
+        grad_x = memory.empty(x.shape, dtype)
+        grads = [memory.empty(weight.shape, weight.dtype) for weight in (w_in, w_out)]
+        hidden = form.scratch(hidden_size, dtype, memory) if kept is None else form.chunks(kept)
+        grad_hidden = form.scratch(hidden_size, dtype, memory)
+        rows = (form.chunks(x), hidden, form.chunks(grad_y), grad_hidden, form.chunks(grad_x))
+        weights = (weight.split(form.experts) for weight in (w_in, w_out, *grads))
+        for x_c, hidden_c, gy_c, gh_c, gx_c, w_in_c, w_out_c, g_in_c, g_out_c in zip(
+            *rows, *weights, strict=True
+        ):
+            if not x_c.size(1):
+                g_in_c.zero_()
+                g_out_c.zero_()
+                continue
+            w_in_c, w_out_c = w_in_c.to(dtype), w_out_c.to(dtype)
+            if kept is None:
+                torch.bmm(x_c, w_in_c, out=hidden_c).relu_()
+            write_product(hidden_c.mT, gy_c, g_out_c)
+            torch.bmm(gy_c, w_out_c.mT, out=gh_c)
+            torch.ops.aten.threshold_backward.grad_input(gh_c, hidden_c, 0, grad_input=gh_c)
+            write_product(x_c.mT, gh_c, g_in_c)
+            torch.bmm(gh_c, w_in_c.mT, out=gx_c)
+        return form.unpad(grad_x, memory), *grads, None, None, None
+
+
+def write_product(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """Batched a b, in the precision of ``out``: [n, i, j], [n, j, k] -> [n, i, k]."""
+    if out.dtype == a.dtype:
+        torch.bmm(a, b, out=out)
+    else:
+        out.copy_(torch.bmm(a, b))
