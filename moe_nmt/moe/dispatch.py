@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,9 +22,8 @@ class Dispatched(NamedTuple):
 def dispatch(x: Tensor, routing: Routing) -> Dispatched:
     """Copies every token to each of its experts; none is ever dropped. x: [tokens, dim]."""
     order = routing.expert.argsort(stable=True)  # [assignments]
-    position = torch.empty_like(order)
-    position[order] = torch.arange(order.numel(), device=order.device)
-    rows = x.index_select(0, routing.token[order])
+    position = inverse(order)
+    rows = Dispatch.apply(x, routing.token, order, position)
     return Dispatched(rows, routing.tokens_per_expert(), position)
 
 
@@ -40,11 +39,73 @@ def combine(expert_output: Tensor, position: Tensor, routing: Routing, tokens: i
     Returns:
         [tokens, dim]; zero for a token without an expert.
     """
-    counts = torch.bincount(routing.token, minlength=tokens)
-    return F.embedding_bag(
-        position,
-        expert_output,
-        offsets=counts.cumsum(0) - counts,
-        per_sample_weights=routing.gate.to(expert_output.dtype),
-        mode="sum",
-    )
+    gate = routing.gate.to(expert_output.dtype)
+    y: Tensor = Combine.apply(expert_output, gate, position, routing.token, tokens)
+    return y
+
+
+def inverse(permutation: Tensor) -> Tensor:
+    """The permutation that undoes another: [n] int64 -> [n] int64."""
+    undo = torch.empty_like(permutation)
+    undo[permutation] = torch.arange(permutation.numel(), device=permutation.device)
+    return undo
+
+
+def weighted_sum(
+    rows: Tensor, position: Tensor, token: Tensor, tokens: int, weight: Tensor | None = None
+) -> Tensor:
+    """Adds up the rows of each token.
+
+    Args:
+        rows: [assignments, dim].
+        position: [assignments] int64, the row of each assignment.
+        token: [assignments] int64, ascending.
+        tokens: number of tokens.
+        weight: [assignments], of each assignment; None for 1.
+
+    Returns:
+        [tokens, dim].
+    """
+    counts = torch.bincount(token, minlength=tokens)
+    offsets = counts.cumsum(0) - counts  # [tokens]
+    return F.embedding_bag(position, rows, offsets, mode="sum", per_sample_weights=weight)
+
+
+class Dispatch(torch.autograd.Function):
+    """x[token[order]]; the gradients of a token's copies add up in one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, token: Tensor, order: Tensor, position: Tensor) -> Tensor:
+        """[tokens, dim] -> [assignments, dim]."""
+        ctx.save_for_backward(token, position)
+        ctx.tokens = x.size(0)
+        return x.index_select(0, token[order])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """[assignments, dim] -> [tokens, dim]."""
+        token, position = ctx.saved_tensors
+        return weighted_sum(grad, position, token, ctx.tokens), None, None, None
+
+
+class Combine(torch.autograd.Function):
+    """``weighted_sum``; a gradient goes straight to each expert's row, weighted on the way."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Tensor, gate: Tensor, position: Tensor, token: Tensor, tokens: int
+    ) -> Tensor:
+        """[assignments, dim], [assignments] -> [tokens, dim]."""
+        ctx.save_for_backward(rows, gate, position, token)
+        return weighted_sum(rows, position, token, tokens, gate)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """[tokens, dim] -> the gradients of rows and gate."""
+        rows, gate, position, token = ctx.saved_tensors
+        order = inverse(position)
+        grad_rows = grad.index_select(0, token[order])
+        grad_gate = torch.bmm(grad_rows[:, None], rows[:, :, None]).flatten()[position]
+        return grad_rows.mul_(gate[order, None]), grad_gate, None, None, None

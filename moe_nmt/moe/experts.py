@@ -83,7 +83,7 @@ class Experts(nn.Module):
                     x, self.w_in, self.w_out, tokens_per_expert, self.recompute, self.memory
                 )
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self.grouped, x, tokens_per_expert, use_reentrant=False)  # type: ignore[no-any-return]
+            return checkpoint(self.grouped, x, tokens_per_expert, use_reentrant=False)
         return self.grouped(x, tokens_per_expert)
 
     def grouped(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:

@@ -121,7 +121,8 @@ def feed_forward(
     Returns:
         [rows, dim].
     """
-    y: Tensor = FeedForward.apply(x.contiguous(), w_in, w_out, tokens_per_expert, recompute, memory)  # type: ignore[no-untyped-call]
+    keep = torch.is_grad_enabled() and not recompute
+    y: Tensor = FeedForward.apply(x.contiguous(), w_in, w_out, tokens_per_expert, keep, memory)
     return y
 
 
@@ -136,19 +137,16 @@ class FeedForward(torch.autograd.Function):
         w_in: Tensor,
         w_out: Tensor,
         tokens_per_expert: Tensor,
-        recompute: bool,
+        keep: bool,
         memory: ReusedMemory,
     ) -> Tensor:
-        """See ``feed_forward``."""
+        """As ``feed_forward``; ``keep``: keep the hidden activations for the backward pass."""
         form = layout(tokens_per_expert, w_in[0].numel())
         dtype, hidden_size = x.dtype, w_in.size(2)
         x = form.pad(x, memory)
         y = memory.empty(x.shape, dtype)
-        if recompute or not any(ctx.needs_input_grad):
-            kept, hidden = None, form.scratch(hidden_size, dtype, memory)
-        else:
-            kept = memory.empty((x.size(0), hidden_size), dtype)
-            hidden = form.chunks(kept)
+        kept = memory.empty((x.size(0), hidden_size), dtype) if keep else None
+        hidden = form.scratch(hidden_size, dtype, memory) if kept is None else form.chunks(kept)
         weights = w_in.split(form.experts), w_out.split(form.experts)
         for x_c, hidden_c, y_c, w_in_c, w_out_c in zip(
             form.chunks(x), hidden, form.chunks(y), *weights, strict=True
@@ -163,7 +161,9 @@ class FeedForward(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # type: ignore[override]
+        ctx: Any, grad_y: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """[rows, dim] -> the gradients of x, w_in and w_out."""
         x, w_in, w_out, kept = ctx.saved_tensors
         form, memory = ctx.layout, ctx.memory

@@ -30,8 +30,9 @@ class ReusedMemory:
         size = math.prod(shape) * dtype.itemsize
         if size == 0:
             return torch.empty(shape, dtype=dtype)
-        view = memoryview(self._free_block(size))
-        self._blocks.append((view.obj, weakref.ref(view)))
+        block = self._free_block(size)
+        view = memoryview(block)
+        self._blocks.append((block, weakref.ref(view)))
         # The tensor's storage holds the view until the last tensor that shares it is gone.
         return torch.frombuffer(view, dtype=dtype, count=math.prod(shape)).view(shape)
 
