@@ -38,6 +38,9 @@ class GNMTMoEConfig(FairseqDataclass):
     expert_groups: int = option(1, "groups of a hierarchical MoE (App. B); 1 for a flat one")
     k: int = option(4, "experts per token; of a hierarchical MoE, at each of the two levels")
     expert_hidden: int = option(2048, "hidden units of an expert")
+    recompute_experts: bool = option(
+        False, "compute the experts' hidden units again in the backward pass, to save memory"
+    )
     gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
         "strictly-balanced", "how experts are chosen"
     )

@@ -72,7 +72,13 @@ def build_model(
     def mixtures(text: str, layers: int, name: str) -> dict[int, MixtureOfExperts]:
         return {
             position: build_mixture_of_experts(
-                dim, cfg.expert_hidden, cfg.experts, cfg.k, str(cfg.gate), cfg.expert_groups
+                dim,
+                cfg.expert_hidden,
+                cfg.experts,
+                cfg.k,
+                str(cfg.gate),
+                cfg.expert_groups,
+                cfg.recompute_experts,
             )
             for position in moe_positions(text, layers, name)
         }

@@ -38,9 +38,18 @@ def build_gate(name: str, dim: int, experts: int, k: int, groups: int = 1) -> Ga
 
 
 def build_mixture_of_experts(
-    dim: int, hidden: int, experts: int, k: int, gate: str = "noisy-top-k", groups: int = 1
+    dim: int,
+    hidden: int,
+    experts: int,
+    k: int,
+    gate: str = "noisy-top-k",
+    groups: int = 1,
+    recompute: bool = False,
 ) -> MixtureOfExperts:
-    """Builds a layer of ``experts`` experts with ``hidden`` hidden units; see ``build_gate``."""
+    """Builds a layer of ``experts`` experts with ``hidden`` hidden units.
+
+    See ``build_gate`` for the gate, ``Experts`` for ``recompute``.
+    """
     return MixtureOfExperts(
-        build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden)
+        build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden, recompute)
     )

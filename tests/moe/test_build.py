@@ -44,6 +44,8 @@ def test_a_layer():
     assert layer.experts.w_out.shape == (12, 20, 8)
     assert type(layer.gate.primary) is StrictlyBalancedGate
     assert type(build_mixture_of_experts(8, 20, 12, 2).gate) is NoisyTopKGate
+    assert not layer.experts.recompute
+    assert build_mixture_of_experts(8, 20, 12, 2, recompute=True).experts.recompute
 
 
 @pytest.mark.parametrize(
