@@ -2,39 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "model"  # the same file at every run
-matplotlib.rcParams["svg.fonttype"] = "none"
-matplotlib.rcParams["font.family"] = "sans-serif"
-
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch  # noqa: E402
-
-LSTM, MIXTURE, EXPERT, PLAIN = "#cfe2f3", "#f9cb9c", "#fce5cd", "#eeeeee"
-Point = tuple[float, float]
-
-
-def box(axes: Axes, at: Point, text: str, color: str, width: float = 2.9) -> None:
-    """A box of height 0.6 centred at a point."""
-    x, y = at
-    shape = "round,pad=0,rounding_size=0.12"
-    patch = FancyBboxPatch((x - width / 2, y - 0.3), width, 0.6, shape, fc=color, ec="#444444")
-    axes.add_patch(patch)
-    axes.text(x, y, text, ha="center", va="center", fontsize=10)
-
-
-def arrow(axes: Axes, start: Point, end: Point, color: str = "#444444", bend: float = 0) -> None:
-    """An arrow, straight or bent."""
-    style = f"arc3,rad={bend}"
-    patch = FancyArrowPatch(
-        start, end, arrowstyle="-|>", mutation_scale=11, color=color, connectionstyle=style
-    )
-    axes.add_patch(patch)
+import matplotlib.pyplot as plt
+from drawing import EXPERT, LSTM, MIXTURE, PLAIN, arrow, box, save
+from matplotlib.axes import Axes
 
 
 def column(axes: Axes, x: float, layers: list[tuple[str, str]]) -> list[float]:
@@ -106,9 +76,7 @@ def main() -> None:
     axes.set_xlim(-2.2, 16)
     axes.set_ylim(-0.5, 5.6)
     axes.axis("off")
-    figure.savefig(
-        Path(__file__).with_name("model.svg"), bbox_inches="tight", metadata={"Date": None}
-    )
+    save(figure, "model.svg")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fairseq import checkpoint_utils
-
-import moe_nmt.plugin  # noqa: F401
 from moe_nmt.insight.balance_report import balance_table, expert_use
+from moe_nmt.insight.held_out import load
 
 
 def main() -> None:
@@ -24,20 +22,8 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=4000, help="tokens of a batch")
     args = parser.parse_args()
 
-    for path in (args.checkpoint, args.data):
-        if not path.exists():
-            parser.error(f"{path} does not exist")
-    models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(args.checkpoint)], arg_overrides={"data": str(args.data)}
-    )
-    try:
-        task.load_dataset(args.split)
-    except FileNotFoundError:
-        parser.error(f"{args.data} has no split {args.split!r}")
-    batches = task.get_batch_iterator(
-        task.dataset(args.split), max_tokens=args.max_tokens
-    ).next_epoch_itr(shuffle=False)
-    use = expert_use(models[0], batches)
+    model, batches = load(args.checkpoint, args.data, args.split, args.max_tokens)
+    use = expert_use(model, batches)
     if not use:
         print("this model has no mixtures of experts")
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.hierarchical import HierarchicalGate
@@ -30,6 +32,12 @@ def build_gate(name: str, dim: int, experts: int, k: int, groups: int = 1) -> Ga
     if name not in GATES:
         raise ValueError(f"there is no gate {name!r}; the gates are {', '.join(GATES)}")
     gate = GATES[name]
+    if gate is NoisyTopKGate and k == 1 < experts:
+        warnings.warn(
+            "with k = 1 a noisy top-k gate learns from the balancing losses alone, not from the "
+            "task: take k = 2 or more",
+            stacklevel=2,
+        )
     if groups == 1:
         return gate(dim, experts, k)
     if groups < 1 or experts % groups:

@@ -18,7 +18,8 @@ class NoisyTopKGate(Gate):
     """H(x) = x Wg + N(0, 1) * softplus(x Wnoise); G(x) = softmax of the k largest of H(x).
 
     In evaluation there is no noise: H(x) = x Wg, and the load is the plain count of tokens.
-    With k = 1 the softmax over one value is 1 and Wg learns from the balancing losses alone.
+    With k = 1 the softmax over one value is 1 and Wg learns from the balancing losses alone;
+    ``build_gate`` warns of it.
     """
 
     def __init__(self, dim: int, experts: int, k: int, groups: int = 1) -> None:

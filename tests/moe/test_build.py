@@ -1,5 +1,7 @@
 """Gates and layers from plain sizes, and what is said where the sizes are wrong."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -77,6 +79,17 @@ def test_a_layer():
 def test_wrong_sizes_are_refused_in_one_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         build_gate(*arguments)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_one_expert_per_token_is_warned_of(groups):
+    with pytest.warns(UserWarning, match=r"with k = 1 .* take k = 2 or more$"):
+        build_gate("noisy-top-k", 8, 4, 1, groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build_gate("noisy-top-k", 8, 4, 2, groups)
+        build_gate("noisy-top-k", 8, 1, 1)
+        build_gate("strictly-balanced", 8, 4, 1, groups)
 
 
 @pytest.mark.parametrize("name", ["noisy-top-k", "strictly-balanced"])

@@ -121,7 +121,7 @@ def test_experts_weigh_in_with_the_gates_of_the_routing(name, groups):
 
 @every_kind
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_zero_tokens_forward_and_backward(name, groups, training, dtype):
     layer = build(name, groups).train(training).to(dtype)
     x = torch.zeros(0, 8, dtype=dtype, requires_grad=True)
@@ -147,6 +147,84 @@ def test_one_token(name, groups):
     assert all(gradient.isfinite().all() for gradient in gradients([y], list(layer.parameters())))
 
 
+@pytest.mark.parametrize("name", ["softmax", "noisy-top-k", "strictly-balanced"])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_only_expert_is_a_plain_feed_forward_network(name, training):
+    layer = build_mixture_of_experts(8, 16, 1, 1, name).train(training)
+    randomise(layer, 0)
+    if name == "strictly-balanced":
+        layer.gate.threshold.data.fill_(0.9)  # p = 1 exceeds it
+    x = tokens_like(7, 8, 0)
+    y, routing = layer(x)
+    plain = (x @ layer.experts.w_in[0]).relu() @ layer.experts.w_out[0]
+    assert_all_close([y], [plain], 1e-4, 1e-4)
+    assert routing.gate.tolist() == [1] * 7
+    assert (routing.importance.tolist(), routing.load.tolist()) == ([7], [7])
+    assert importance_loss(routing) == load_loss(routing) == 0
+
+
+@pytest.mark.parametrize("name", ["noisy-top-k", "strictly-balanced"])
+def test_with_k_equal_to_n_every_gate_is_the_dense_one(name):
+    sparse = build_mixture_of_experts(8, 16, 5, 5, name)
+    dense = build_mixture_of_experts(8, 16, 5, 5, "softmax")
+    randomise(sparse, 0)
+    sparse.train(name == "strictly-balanced")  # no noise; the mask of the batch, not thresholds
+    dense.experts.load_state_dict(sparse.experts.state_dict())
+    dense.gate.projection.load_state_dict(sparse.gate.projection.state_dict())
+    x = tokens_like(11, 8, 0)
+    (y, routing), (expected, dense_routing) = sparse(x), dense(x)
+    inputs = [(layer, [x, *layer.gate.projection.parameters()]) for layer in (sparse, dense)]
+    assert_all_close(
+        [y, *gradients([y], inputs[0][1])],
+        [expected, *gradients([expected], inputs[1][1])],
+        1e-3,
+        1e-4,
+    )
+    assert_all_close(
+        [routing.importance, routing.load], [dense_routing.importance, dense_routing.load]
+    )
+
+
+@pytest.mark.parametrize("name", ["softmax", "noisy-top-k", "strictly-balanced"])
+@pytest.mark.parametrize("training", [True, False])
+def test_logits_that_overflow_leave_everything_finite(name, training):
+    """Expert 0's logits are +inf, -inf and 0 for the three tokens."""
+    layer = build(name).train(training)
+    layer.gate.projection.weight.data[0, :, 0] = 1e30
+    x = torch.zeros(3, 8)
+    x[0], x[1], x[2, :4], x[2, 4:] = 1e10, -1e10, 1, -1
+    x.requires_grad_()
+    y, routing = layer(x)
+    loss = importance_loss(routing) + load_loss(routing) + routing.auxiliary_loss
+    assert loss.isfinite()
+    assert y.isfinite().all()
+    gates = spelled_out(routing, 3).gates
+    assert gates[0, 0] == 1
+    assert gates[1, 0] == 0
+    for gradient in gradients([y, loss], [x, *layer.parameters()]):
+        assert gradient.isfinite().all()
+
+
+@every_kind
+def test_compiling_changes_nothing(name, groups):
+    layer = build(name, groups)
+    x = tokens_like(15, 8, 0)
+
+    def losses(x):
+        y, routing = layer(x)
+        return y, importance_loss(routing) + load_loss(routing) + routing.auxiliary_loss
+
+    results = []
+    for run in (losses, torch.compile(losses, backend="eager")):
+        torch.manual_seed(0)
+        layer.zero_grad()
+        x.grad = None
+        y, loss = run(x)
+        (y.square().sum() + loss).backward()
+        results.append([y, x.grad, *(p.grad for p in layer.parameters() if p.grad is not None)])
+    assert_all_close(*results)
+
+
 @every_kind
 def test_evaluation_is_deterministic_and_equivariant_to_the_order_of_tokens(name, groups):
     layer = build(name, groups).eval()
@@ -163,19 +241,20 @@ def test_evaluation_is_deterministic_and_equivariant_to_the_order_of_tokens(name
 
 
 @every_kind
-def test_bfloat16_and_autocast_choose_as_float32_does(name, groups):
-    layer = build(name, groups).bfloat16()
-    x = tokens_like(30, 8, 0).detach().bfloat16()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_and_autocast_choose_as_float32_does(name, groups, dtype):
+    layer = build(name, groups).to(dtype)
+    x = tokens_like(30, 8, 0).detach().to(dtype)
 
     def run(layer, x):
         torch.manual_seed(0)
         return layer(x)
 
     half, half_routing = run(layer, x)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=dtype):
         cast, cast_routing = run(copy.deepcopy(layer).float(), x.float())
     full, full_routing = run(copy.deepcopy(layer).float(), x.float())
-    assert (half.dtype, cast.dtype, full.dtype) == (torch.bfloat16, torch.bfloat16, torch.float32)
+    assert (half.dtype, cast.dtype, full.dtype) == (dtype, dtype, torch.float32)
     for routing in (half_routing, cast_routing):
         assert torch.equal(routing.expert, full_routing.expert)
         assert torch.equal(routing.gate, full_routing.gate)
@@ -184,16 +263,17 @@ def test_bfloat16_and_autocast_choose_as_float32_does(name, groups):
     assert_all_close([half], [full], rtol=2e-2, atol=3e-2)
 
 
-def test_gradients_in_bfloat16_are_close():
-    layer = build().bfloat16()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradients_in_half_precision_are_close(dtype):
+    layer = build().to(dtype)
     full = copy.deepcopy(layer).float()
-    x = tokens_like(200, 8, 0).detach().bfloat16().requires_grad_()
+    x = tokens_like(200, 8, 0).detach().to(dtype).requires_grad_()
     full_x = x.detach().float().requires_grad_()
     for a_layer, an_x in ((layer, x), (full, full_x)):
         torch.manual_seed(0)
         y, _ = a_layer(an_x)
         y.float().square().sum().backward()
-    assert x.grad.dtype == layer.experts.w_in.grad.dtype == torch.bfloat16
+    assert x.grad.dtype == layer.experts.w_in.grad.dtype == dtype
     halves = [x.grad, *(p.grad for p in layer.parameters() if p.grad is not None)]
     fulls = [full_x.grad, *(p.grad for p in full.parameters() if p.grad is not None)]
     for one, other in zip(halves, fulls, strict=True):

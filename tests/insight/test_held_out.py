@@ -1,0 +1,30 @@
+"""Perplexity of held-out sentences, beside one sentence and word at a time."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from small_models import build, collate, sentences
+
+from moe_nmt.insight.held_out import load, perplexity
+
+
+@torch.no_grad()
+def test_perplexity_is_that_of_single_sentences() -> None:
+    model = build(dropout=0.5).train()
+    sources, targets = sentences(5, 3, 9), sentences(6, 4, 2, seed=2)
+    batches = [collate(sources[:2], targets[:2]), collate(sources[2:], targets[2:], 3)]
+    found = perplexity(model, batches)
+    assert not model.training
+    nats = 0.0
+    for source, target in zip(sources, targets, strict=True):
+        batch = collate([source], [target])
+        logits, _ = model(**batch["net_input"])
+        nats -= float(logits.log_softmax(-1)[0].gather(-1, target[:, None]).sum())
+    assert found == pytest.approx(math.exp(nats / (6 + 4 + 2)), rel=1e-5)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"absent\.pt does not exist$"):
+        load(tmp_path / "absent.pt", tmp_path, "valid", 100)
