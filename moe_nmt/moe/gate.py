@@ -11,6 +11,10 @@ from typing_extensions import override
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.routing import Routing
 
+# Whatever lies beyond counts as this, infinities too: so (x Wg - threshold) / std, which the load
+# needs, stays finite with the smallest std, and so does its gradient.
+LARGEST_LOGIT = 1e24
+
 
 class Gate(nn.Module, ABC):
     """Chooses experts for tokens; the base of every gate.
@@ -95,6 +99,5 @@ class GateProjection(nn.Module):
     def forward(self, x: Tensor, group_sizes: Tensor) -> Tensor:
         """[tokens, dim], [groups] -> [tokens, experts], in float32."""
         weight = self.weight.float()
-        if weight.size(0) == 1:
-            return x @ weight[0]
-        return grouped_mm(x, weight, group_sizes)
+        logits = x @ weight[0] if weight.size(0) == 1 else grouped_mm(x, weight, group_sizes)
+        return logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
