@@ -21,6 +21,8 @@ from moe_nmt.insight.balance_study import SETTINGS, Training, measure, records, 
 from moe_nmt.insight.held_out import load
 from moe_nmt.models import ARCHITECTURES
 
+WITH_MIXTURES = [name for name in ARCHITECTURES if name != "gnmt_dense"]
+
 
 def main() -> None:
     """Runs the command."""
@@ -29,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="where the runs are kept")
-    parser.add_argument("--arch", default="gnmt_moe_tiny", choices=ARCHITECTURES)
+    parser.add_argument("--arch", default="gnmt_moe_tiny", choices=WITH_MIXTURES)
     parser.add_argument("--updates", type=int, default=1000, help="of each run (default: 1000)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of a run")
