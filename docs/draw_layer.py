@@ -46,7 +46,7 @@ def draw_layer(axes: Axes) -> None:
         arrow(axes, (10.3, sorted_y), (11.1, sorted_y))
         box(axes, (11.9, sorted_y), f"E{e + 1}(x{t + 1})", TOKENS[t], 1.6)
         arrow(axes, (12.7, sorted_y), (15.0, token_at[t]), TOKENS[t])
-        at = 0.3  # of the arrow's length
+        at = 0.12  # of the arrow's length
         axes.text(
             12.7 + 2.3 * at,
             sorted_y + (token_at[t] - sorted_y) * at + 0.22,

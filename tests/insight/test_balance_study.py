@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,11 +94,18 @@ def test_the_script_end_to_end_and_again(binarised: Path, tmp_path: Path) -> Non
     assert text in again.stdout
 
 
-def test_a_folder_that_is_not_binarised_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_binarised_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = str(ROOT / "scripts" / "study_balance.py")
-    done = run("python", script, tmp_path, "--out", tmp_path / "runs")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith(
-        f"{tmp_path} is not a folder made by fairseq-preprocess: it has no dictionary"
+    out = tmp_path / "runs"
+    monkeypatch.setattr(sys, "argv", [script, str(tmp_path), "--out", str(out)])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(script, run_name="__main__")
+    assert stopped.value.code == 2
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith(f"{tmp_path} is not a folder made by fairseq-preprocess: it has no dictionary")
     )
-    assert not (tmp_path / "runs").exists()
+    assert not out.exists()
