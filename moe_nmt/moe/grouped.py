@@ -9,6 +9,7 @@ from torch.nn import functional as F
 ALIGNMENT = 16  # bytes; torch's kernel takes rows of a multiple of this
 
 
+@torch.compiler.disable  # torch.compile refuses F.grouped_mm but in bfloat16
 def grouped_mm(x: Tensor, weight: Tensor, group_sizes: Tensor) -> Tensor:
     """Multiplies the rows of each group by the group's own matrix.
 
