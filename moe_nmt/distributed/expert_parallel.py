@@ -22,18 +22,20 @@ class ExpertParallel(Workers):
     gradients of an expert are averaged over them, as those of everything else are over all workers.
 
     Args:
-        workers_per_group: the size of a group; None for all workers.
+        size: of a group; None for all workers.
 
     Raises:
         ValueError: the workers cannot be divided into groups of that size.
     """
 
-    def __init__(self, workers_per_group: int | None = None) -> None:
+    def __init__(self, size: int | None = None) -> None:
         rank, self.world = dist.get_rank(), dist.get_world_size()
-        size = self.world if workers_per_group is None else workers_per_group
+        self.size = size = self.world if size is None else size
         if size < 1 or self.world % size:
-            raise ValueError(f"{self.world} workers cannot be divided into groups of {size}")
-        self.size = size
+            raise ValueError(
+                f"{self.world} workers cannot be divided into groups of {size}: the expert "
+                "parallel size has to divide the number of workers"
+            )
         self.place = rank % size  # in its group
         self.first = rank - self.place  # the group's first worker
         # Every worker takes part in making every group.
@@ -41,7 +43,6 @@ class ExpertParallel(Workers):
         self.experts_group = [dist.new_group(group) for group in groups][rank // size]
         replicas = [range(place, self.world, size) for place in range(size)]
         self.replicas_group = [dist.new_group(workers) for workers in replicas][self.place]
-        self.bytes_sent = 0  # by the all-to-all, since whoever reads it set it to 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ExpertParallel:
         """Copies of a model have the same workers."""
@@ -54,7 +55,7 @@ class ExpertParallel(Workers):
             what = "experts" if indivisible == 1 else "groups of experts"
             raise ValueError(
                 f"{units} {what} cannot be divided among {self.size} workers: "
-                f"let at most {units} workers share a copy of the experts"
+                f"the expert parallel size can be at most {units}"
             )
         bounds = (start * indivisible for start in self.bounds(units, self.size))
         return Shard(tuple(bounds), self.place, self)

@@ -49,6 +49,8 @@ class Workers:
     also a worker whose batch is empty.
     """
 
+    bytes_sent = 0  # by ``apply`` and its gradient, since whoever reads it set it to 0
+
     def shard(self, experts: int, indivisible: int = 1) -> Shard:
         """Which of ``experts`` experts live here; ``indivisible`` neighbours stay together.
 
@@ -118,4 +120,4 @@ class Workers:
             The whole on the first worker, in host memory, and None elsewhere; with ``everywhere``
             the whole on every worker, on the device of ``x``.
         """
-        return x
+        return x.detach()

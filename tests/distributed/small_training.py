@@ -31,7 +31,7 @@ class Case:
     k: int
     tokens: tuple[int, ...]  # of each worker
     groups: int = 1  # of experts
-    workers_per_group: int | None = None
+    size: int | None = None  # expert parallel size
 
 
 class SmallModel(nn.Module):
@@ -66,7 +66,7 @@ def train(rank: int | None, case: Case, steps: int = STEPS) -> dict[str, Any]:
 
     Everything is that of the whole batch: losses, statistics, gradients, parameters, state.
     """
-    workers = Workers() if rank is None else ExpertParallel(case.workers_per_group)
+    workers = Workers() if rank is None else ExpertParallel(case.size)
     model = SmallModel(case, workers)
     optimizer = torch.optim.Adam(model.parameters(), 0.01, eps=1e-4)
     state = OptimizerState(optimizer)

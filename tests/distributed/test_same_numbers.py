@@ -20,13 +20,13 @@ CASES = {
     "hierarchical-noisy": Case("noisy-top-k", 9, 2, (11, 5), groups=3),
     "hierarchical-strict": Case("strictly-balanced", 9, 2, (8, 9), groups=3),
     "no-tokens": Case("noisy-top-k", 4, 2, (0, 9)),
-    "replicas": Case("noisy-top-k", 3, 2, (6, 5), workers_per_group=1),
+    "replicas": Case("noisy-top-k", 3, 2, (6, 5), size=1),
     "four-softmax": Case("softmax", 6, 6, (3, 0, 5, 2)),
     "four-noisy": Case("noisy-top-k", 10, 3, (5, 0, 9, 3)),
     "four-strict": Case("strictly-balanced", 6, 2, (0, 12, 5, 4)),
     "four-hierarchical": Case("noisy-top-k", 15, 2, (7, 5, 0, 8), groups=5),
     "four-hierarchical-strict": Case("strictly-balanced", 10, 1, (7, 5, 0, 8), groups=5),
-    "four-replicas": Case("strictly-balanced", 5, 2, (4, 7, 0, 6), workers_per_group=2),
+    "four-replicas": Case("strictly-balanced", 5, 2, (4, 7, 0, 6), size=2),
 }
 
 
