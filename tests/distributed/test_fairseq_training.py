@@ -16,7 +16,7 @@ pytestmark = pytest.mark.distributed
 
 Pool = Callable[[int], WorkerPool]
 BATCHES = 4  # of one update, on all workers together
-OPTIONS = [*DETERMINISTIC, "--disable-validation", "--no-epoch-checkpoints"]
+OPTIONS = [*DETERMINISTIC, "--no-epoch-checkpoints", "--max-tokens-valid", "250"]
 UPDATES = 8  # of 3 in an epoch, the third of which has batches on one worker of four alone
 
 
@@ -39,6 +39,9 @@ def assert_same_training(state: dict[str, Any], expected: dict[str, Any]) -> Non
     assert_same(state["model"], expected["model"], 1e-5)
     for number, moments in expected["last_optimizer_state"]["state"].items():
         assert_same(state["last_optimizer_state"]["state"][number], moments, 1e-4)
+    assert state["extra_state"]["val_loss"] == pytest.approx(expected["extra_state"]["val_loss"])
+    position, where = (each["extra_state"]["train_iterator"] for each in (state, expected))
+    assert position["epoch"] == where["epoch"]
 
 
 @pytest.mark.parametrize(("world", "size"), [(2, 2), (4, 4), (4, 2)])
@@ -55,5 +58,21 @@ def test_training_moves_between_numbers_of_workers(
     for world, updates in [(1, 2), (2, 4), (4, 5), (1, UPDATES)]:
         state = trained(pool, world, binarised, tmp_path, updates)
     assert_same_training(state, alone)
-    position = {key: state["extra_state"]["train_iterator"][key] for key in ("epoch",)}
-    assert position["epoch"] == alone["extra_state"]["train_iterator"]["epoch"]
+
+
+def test_bleu_is_the_same_though_sentences_take_different_numbers_of_steps(
+    pool: Pool, binarised: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Each worker decodes batches of its own; at the end some have none left."""
+    options = [
+        *("--finetune-from-model", str(checkpoint), "--lr", "1e-9", "--max-update", "1"),
+        *("--eval-bleu", "--eval-bleu-args", '{"beam": 2, "max_len_a": 0, "max_len_b": 12}'),
+        *("--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"),
+        *("--max-tokens-valid", "100"),
+    ]
+    scores = [
+        train_on(pool, world, binarised, tmp_path / str(world), *options)["extra_state"]["val_loss"]
+        for world in (1, 4)
+    ]
+    assert scores[0] > 0.1
+    assert scores[1] == pytest.approx(scores[0], abs=0.011)

@@ -36,7 +36,7 @@ class WorkerPool:
 
     def __init__(self, world: int) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["torch", "moe_nmt.moe", "moe_nmt.distributed"])
+        context.set_forkserver_preload(["fairseq_cli.train", "moe_nmt.plugin"])
         self.folder = tempfile.TemporaryDirectory()
         rendezvous = str(Path(self.folder.name) / "rendezvous")
         self.pipes, self.processes = [], []
