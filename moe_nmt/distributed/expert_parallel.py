@@ -91,9 +91,7 @@ class ExpertParallel(Workers):
         place = torch.empty_like(order)
         place[order] = torch.arange(order.numel(), device=x.device)
         output = experts(rows.index_select(0, order), coming.sum(0))
-        result: Tensor = AllToAll.apply(
-            output.index_select(0, place), receive, send, self.travel
-        )
+        result: Tensor = AllToAll.apply(output.index_select(0, place), receive, send, self.travel)
         return result
 
     def travel(self, x: Tensor, send: list[int], receive: list[int]) -> Tensor:
@@ -106,9 +104,7 @@ class ExpertParallel(Workers):
     def sum(self, *values: Tensor) -> tuple[Tensor, ...]:
         total = AllReduce.apply(torch.cat([value.flatten() for value in values]), None)
         parts = total.split([value.numel() for value in values])
-        return tuple(
-            part.view(value.shape) for part, value in zip(parts, values, strict=True)
-        )
+        return tuple(part.view(value.shape) for part, value in zip(parts, values, strict=True))
 
     @override
     def gather(self, x: Tensor) -> Tensor:

@@ -54,12 +54,12 @@ class OptimizerState:
         optimizer.register_state_dict_post_hook(self.insert)
         optimizer.register_load_state_dict_pre_hook(self.extract)
 
-    def experts(self) -> dict[int, nn.Parameter]:
+    def experts(self) -> dict[int, tuple[Tensor, Shard]]:
         """The experts' parameters, by their numbers in a state_dict."""
         groups = self.optimizer.param_groups
         parameters = [parameter for group in groups for parameter in group["params"]]
         return {
-            number: parameter
+            number: (parameter, parameter.expert)
             for number, parameter in enumerate(parameters)
             if hasattr(parameter, "expert")
         }
@@ -67,8 +67,7 @@ class OptimizerState:
     def consolidate(self) -> None:
         """Brings the state of all experts to the first worker; all workers call it."""
         self.consolidated = {}
-        for number, parameter in self.experts().items():
-            shard: Shard = parameter.expert
+        for number, (parameter, shard) in self.experts().items():
             self.consolidated[number] = {}
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 if is_by_expert(value, shard.size):
@@ -78,26 +77,23 @@ class OptimizerState:
 
     def insert(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         """Puts what was consolidated into a state_dict, and forgets it."""
-        for number, parameter in self.experts().items():
-            if number not in state["state"] or parameter.expert.size == parameter.expert.total:
-                continue
-            if self.consolidated is None:
-                raise RuntimeError("consolidate() comes before state_dict(), on all workers")
-            # A new dictionary: that of the optimizer itself keeps its shard.
-            state["state"][number] = state["state"][number] | self.consolidated[number]
+        for number, (_, shard) in self.experts().items():
+            if number in state["state"] and shard.size < shard.total:
+                if self.consolidated is None:
+                    raise RuntimeError("consolidate() comes before state_dict(), on all workers")
+                # A new dictionary: that of the optimizer itself keeps its shard.
+                state["state"][number] = state["state"][number] | self.consolidated[number]
         self.consolidated = None
 
-    def extract(
-        self, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-    ) -> dict[str, Any]:
+    def extract(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
         """This worker's part of a whole state_dict."""
         parts = dict(state["state"])
-        for number, parameter in self.experts().items():
-            shard: Shard = parameter.expert
-            parts[number] = {
-                name: value[shard.here].clone() if is_by_expert(value, shard.total) else value
-                for name, value in parts.get(number, {}).items()
-            }
+        for number, (_, shard) in self.experts().items():
+            if number in parts:
+                parts[number] = {
+                    name: value[shard.here].clone() if is_by_expert(value, shard.total) else value
+                    for name, value in parts[number].items()
+                }
         return {**state, "state": parts}
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from fairseq_workers import DETERMINISTIC, train_on
 from test_same_numbers import assert_same
 from worker_pool import WorkerPool

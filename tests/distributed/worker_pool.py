@@ -42,7 +42,9 @@ class WorkerPool:
         self.pipes, self.processes = [], []
         for rank in range(world):
             pipe, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(rank, world, rendezvous, theirs), daemon=True)
+            process = context.Process(
+                target=serve, args=(rank, world, rendezvous, theirs), daemon=True
+            )
             process.start()
             theirs.close()
             self.pipes.append(pipe)
