@@ -1,4 +1,4 @@
-"""A wrong launch is refused with the right command; a right one ends for all when it ends for one."""
+"""A wrong launch is refused with the right command; what ends one worker ends all."""
 
 from __future__ import annotations
 
