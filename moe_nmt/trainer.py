@@ -63,7 +63,8 @@ def install() -> None:
         Trainer._build_optimizer,
     )
     prepare_sample, consolidate = Trainer._prepare_sample, Trainer.consolidate_optimizer
-    state_dict, train_step = Trainer.state_dict, Trainer.train_step
+    state_dict = Trainer.state_dict
+    train_step, valid_step = Trainer.train_step, Trainer.valid_step
 
     def wrapped_model(args: Any, model: nn.Module, *rest: Any, **kwargs: Any) -> Any:
         if by_workers(model.parameters()):
@@ -128,6 +129,9 @@ def install() -> None:
                 save_failed_batch(trainer, samples, error)
             raise
 
+    def checked_valid_step(trainer: Trainer, sample: Any, raise_oom: bool = False) -> Any:
+        return valid_step(trainer, sample, raise_oom or is_one_of_many())
+
     models.DistributedFairseqModel = wrapped_model
     Trainer.__init__ = checked_build
     Trainer._build_optimizer = build_marked_optimizer
@@ -136,6 +140,7 @@ def install() -> None:
     Trainer.consolidate_optimizer = consolidate_all
     Trainer.state_dict = whole_state_dict
     Trainer.train_step = checked_train_step
+    Trainer.valid_step = checked_valid_step
 
 
 def save_failed_batch(trainer: Trainer, samples: Any, error: Exception) -> None:
