@@ -81,4 +81,5 @@ def collate(sources: list[Tensor], targets: list[Tensor], more_padding: int = 0)
         },
         "target": padded(targets),
         "ntokens": sum(len(sentence) for sentence in targets),
+        "nsentences": len(targets),
     }

@@ -7,6 +7,7 @@ from typing import Any
 from fairseq.models import FairseqEncoderDecoderModel, register_model
 from torch import Tensor, nn
 
+from moe_nmt.distributed.workers import Workers
 from moe_nmt.models.config import GNMTMoEConfig, moe_positions, validate
 from moe_nmt.models.decoder import GNMTDecoder
 from moe_nmt.models.encoder import GNMTEncoder
@@ -32,7 +33,8 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
             SystemExit: an option is wrong; the message names it and its limits.
         """
         try:
-            return build_model(cls, cfg, task.source_dictionary, task.target_dictionary)
+            workers = getattr(task, "workers", None)
+            return build_model(cls, cfg, task.source_dictionary, task.target_dictionary, workers)
         except ValueError as error:
             raise SystemExit(f"moe_nmt: {error}") from error
 
@@ -59,9 +61,15 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
 
 
 def build_model(
-    cls: type[GNMTMoEModel], cfg: GNMTMoEConfig, source: Any, target: Any
+    cls: type[GNMTMoEModel],
+    cfg: GNMTMoEConfig,
+    source: Any,
+    target: Any,
+    workers: Workers | None = None,
 ) -> GNMTMoEModel:
     """Assembles encoder and decoder for a source and a target dictionary.
+
+    With ``workers`` each mixture's experts are divided among them.
 
     Raises:
         ValueError: an option is wrong.
@@ -72,7 +80,13 @@ def build_model(
     def mixtures(text: str, layers: int, name: str) -> dict[int, MixtureOfExperts]:
         return {
             position: build_mixture_of_experts(
-                dim, cfg.expert_hidden, cfg.experts, cfg.k, str(cfg.gate), cfg.expert_groups
+                dim,
+                cfg.expert_hidden,
+                cfg.experts,
+                cfg.k,
+                str(cfg.gate),
+                cfg.expert_groups,
+                workers,
             )
             for position in moe_positions(text, layers, name)
         }

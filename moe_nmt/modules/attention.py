@@ -54,7 +54,8 @@ class Attention(nn.Module, ABC):
         """Returns the context [batch, target, dim] of each query [batch, target, dim], and the
         weights [batch, target, source], zero on padding."""
         scores = self.scores(query, memory.keys).float()
-        scores = scores.masked_fill(memory.padding[:, None, :], -math.inf)
+        # Not -inf, which would make a sentence without a word one of NaN.
+        scores = scores.masked_fill(memory.padding[:, None, :], torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, dim=-1)
         return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.hierarchical import HierarchicalGate
@@ -38,9 +39,20 @@ def build_gate(name: str, dim: int, experts: int, k: int, groups: int = 1) -> Ga
 
 
 def build_mixture_of_experts(
-    dim: int, hidden: int, experts: int, k: int, gate: str = "noisy-top-k", groups: int = 1
+    dim: int,
+    hidden: int,
+    experts: int,
+    k: int,
+    gate: str = "noisy-top-k",
+    groups: int = 1,
+    workers: Workers | None = None,
 ) -> MixtureOfExperts:
-    """Builds a layer of ``experts`` experts with ``hidden`` hidden units; see ``build_gate``."""
-    return MixtureOfExperts(
-        build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden)
-    )
+    """Builds a layer of ``experts`` experts with ``hidden`` hidden units; see ``build_gate``.
+
+    With ``workers`` the experts are divided among them, each group of a hierarchical mixture
+    staying on one worker.
+    """
+    workers = Workers() if workers is None else workers
+    built_gate = build_gate(gate, dim, experts, k, groups)
+    shard = workers.shard(experts, indivisible=experts // groups if groups > 1 else 1)
+    return MixtureOfExperts(built_gate, Experts(experts, dim, hidden, shard=shard), workers)
