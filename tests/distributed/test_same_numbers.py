@@ -51,7 +51,8 @@ def test_training_is_the_same_as_on_one_worker(
     optimizer = results[0].pop("optimizer")
     of_x = torch.cat([result.pop("of_x") for result in results])
     assert_same(of_x, expected.pop("of_x"), 1e-6)
-    assert_same(optimizer, expected.pop("optimizer"), 1e-5)
+    # Adam's means of gradients that all but cancel out keep fewer digits.
+    assert_same(optimizer, expected.pop("optimizer"), 1e-4)
     for result in results:
         for part in expected:
             assert_same(result[part], expected[part], 1e-6)
