@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "distributed"))
 
-from small_training import Case, train
-from test_same_numbers import assert_same
-from worker_pool import WorkerPool
+from small_training import Case, train  # type: ignore[import-not-found]
+from test_same_numbers import assert_same  # type: ignore[import-not-found]
+from worker_pool import WorkerPool  # type: ignore[import-not-found]
 
 TOLERANCE = 1e-4  # rounding errors grow with the steps
 
