@@ -1,0 +1,108 @@
+"""Whether two systems differ by more than chance: sacreBLEU's paired tests.
+
+Paired bootstrap resampling (Koehn 2004) and approximate randomisation (Riezler and Maxwell 2005)
+of each system against the first, the baseline.  p is how often chance alone makes a difference as
+large as the one seen.
+
+sacreBLEU counts differences larger than the one seen and not those equal to it, so that systems
+which differ in one sentence of a thousand would seem surely different by randomisation (p = 0.0001).
+Of the 2^n ways to swap n differing sentences, two make the difference seen: p is at least 2^(1-n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sacrebleu.metrics.base import Metric
+from sacrebleu.significance import PairedTest, Result
+
+from moe_nmt.evaluation.measures import Texts, sacre_metrics
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One system, by one metric; the baseline has no p.
+
+    Args:
+        differing: sentences whose translation is not the baseline's.
+        mean: of the score over the bootstrap's samples.
+        interval: half of the 95% interval about that mean.
+    """
+
+    system: str
+    metric: str
+    score: float
+    differing: int
+    mean: float | None
+    interval: float | None
+    p_bootstrap: float | None
+    p_randomisation: float | None
+
+
+@dataclass(frozen=True)
+class Significance:
+    """All comparisons, and sacreBLEU's signatures with seed and number of trials."""
+
+    comparisons: Sequence[Comparison]
+    signatures: Sequence[str]
+
+
+def compare(
+    systems: Sequence[tuple[str, Texts]],
+    references: Sequence[Texts],
+    lowercase: bool,
+    samples: int,
+    trials: int,
+) -> Significance:
+    """Tests each system against the first.
+
+    Args:
+        systems: names and translations.
+        references: one or more.
+        lowercase: whether case counts.
+        samples: of the bootstrap.
+        trials: of approximate randomisation.
+    """
+    lines: list[tuple[str, Texts]] = [
+        (name, [line.rstrip() for line in texts]) for name, texts in systems
+    ]
+    differing = [count_differing(lines[0][1], texts) for _, texts in lines]
+    for (name, _), count in zip(lines[1:], differing[1:], strict=True):
+        if count == 0:
+            raise SystemExit(
+                f"moe_nmt: {lines[0][0]} and {name} are the same translations: there is no "
+                "difference to test"
+            )
+    metrics: dict[str, Metric] = {**sacre_metrics(references, lowercase)}
+    signatures, bootstrap = PairedTest(lines, metrics, None, "bs", samples)()
+    other_signatures, randomisation = PairedTest(lines, metrics, None, "ar", trials)()
+    comparisons = [
+        Comparison(
+            *(name, metric, one.score, count, one.mean, one.ci, one.p_value),
+            None if other.p_value is None else max(other.p_value, 2.0 ** (1 - count)),
+        )
+        for metric in signatures
+        for (name, _), count, one, other in zip(
+            *(lines, differing, results(bootstrap, metric), results(randomisation, metric)),
+            strict=True,
+        )
+    ]
+    return Significance(
+        comparisons,
+        [
+            f"{name}|{signature.format()}"
+            for found in (signatures, other_signatures)
+            for name, signature in found.items()
+        ],
+    )
+
+
+def count_differing(one: Texts, other: Texts) -> int:
+    """How many sentences two systems translate differently."""
+    return sum(a != b for a, b in zip(one, other, strict=True))
+
+
+def results(table: Mapping[str, Sequence[str | Result]], metric: str) -> list[Result]:
+    """A metric's column of sacreBLEU's table, whose other columns are names."""
+    return [result for result in table[metric] if isinstance(result, Result)]
