@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.files import written_whole
+from moe_nmt.corpus.files import write_text
 from moe_nmt.evaluation.scoring import Request, score
 from moe_nmt.evaluation.tokenizers import TOKENIZERS
 
@@ -114,9 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     report = score(request)
     if args.json is not None:
-        with written_whole(args.json) as temporary:
-            figures = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
-            temporary.write_text(f"{figures}\n", encoding="utf-8")
+        figures = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
+        write_text(args.json, f"{figures}\n")
     print(report)
 
 

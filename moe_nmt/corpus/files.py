@@ -74,3 +74,9 @@ def check_same_count(paths: Sequence[Path], why: str) -> int:
                 f"moe_nmt: {paths[0]} has {counts[0]} lines but {path} has {count}: {why}"
             )
     return counts[0]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file, figures or a picture, say."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,19 +97,22 @@ def best_translations(generated: Path) -> dict[int, str]:
     return dict(zip(best, joined(best.values()), strict=True))
 
 
-def in_order(
-    generated: Path, translations: dict[int, str], other: Path, expected: int
-) -> list[str]:
-    """The translations in the order of another file, of whose lines none may be missing."""
-    if sorted(translations) != list(range(expected)):
+def refuse_missing(generated: Path, found: Collection[int], other: Path, expected: int) -> None:
+    """Stops unless a file has exactly the sentences of another one of so many lines."""
+    if sorted(found) != list(range(expected)):
         raise SystemExit(
-            f"moe_nmt: {generated} has translations of {len(translations)} sentences but {other} "
-            f"has {expected} lines: translate the whole of that file again"
+            f"moe_nmt: {generated} has translations of {len(found)} sentences but {other} has "
+            f"{expected} lines: translate the whole of that file again"
         )
-    return [translations[number] for number in range(expected)]
+
+
+def in_order(generated: Path, other: Path, expected: int) -> list[str]:
+    """The best translations in the order of another file, of whose lines none may be missing."""
+    best = best_translations(generated)
+    refuse_missing(generated, best, other, expected)
+    return [best[number] for number in range(expected)]
 
 
 def write_translations(generated: Path, source: Path, output: Path) -> int:
     """Writes the translations as text in the order of the source, whose lines it counts."""
-    best = best_translations(generated)
-    return write_lines(output, in_order(generated, best, source, count_lines(source)))
+    return write_lines(output, in_order(generated, source, count_lines(source)))

@@ -50,15 +50,7 @@ class TokenizedBleu:
         compounds: bool = False,
     ) -> None:
         self.name = "multi-bleu, compounds split" if compounds else "multi-bleu"
-        self.signature = "|".join(
-            [
-                f"nrefs:{len(references)}",
-                f"case:{'lc' if lowercase else 'mixed'}",
-                f"tok:{tokenizer.signature}",
-                f"compounds:{'split' if compounds else 'whole'}",
-                "smooth:none",
-            ]
-        )
+        self.signature = bleu_signature(references, tokenizer, lowercase, compounds)
         self.lowercase = lowercase
         self.prepare: Callable[[str], str] = tokenizer.tokenize
         if compounds:
@@ -71,6 +63,18 @@ class TokenizedBleu:
         return Score(bleu.score, str(bleu))
 
 
+def bleu_signature(
+    references: Sequence[Texts], tokenizer: Tokenizer, lowercase: bool, compounds: bool = False
+) -> str:
+    """What tokenised BLEU depends on, in the form of sacreBLEU's signatures."""
+    case = "lc" if lowercase else "mixed"
+    split = "split" if compounds else "whole"
+    return (
+        f"nrefs:{len(references)}|case:{case}|tok:{tokenizer.signature}|compounds:{split}"
+        "|smooth:none"
+    )
+
+
 class SacreMeasure:
     """A metric of sacreBLEU's that has its references."""
 
@@ -80,16 +84,14 @@ class SacreMeasure:
 
     def score(self, hypotheses: Texts) -> Score:
         """The score that the command ``sacrebleu`` prints."""
-        lines = [line.rstrip() for line in hypotheses]
-        return Score(self.metric.corpus_score(lines, None).score)
+        return Score(self.metric.corpus_score(hypotheses, None).score)
 
 
 def sacre_metrics(references: Sequence[Texts], lowercase: bool) -> dict[str, BLEU | CHRF]:
     """BLEU and chrF as the command ``sacrebleu`` computes them without options, by row."""
-    lines = [[line.rstrip() for line in reference] for reference in references]
     return {
-        "sacreBLEU": BLEU(lowercase=lowercase, force=True, references=lines),
-        "chrF2": CHRF(lowercase=lowercase, references=lines),
+        "sacreBLEU": BLEU(lowercase=lowercase, force=True, references=references),
+        "chrF2": CHRF(lowercase=lowercase, references=references),
     }
 
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.generated import read_hypotheses
+from moe_nmt.corpus.generated import read_hypotheses, refuse_missing
 from moe_nmt.evaluation.systems import References, generated_file
 
 
@@ -60,10 +60,6 @@ def read_perplexity(path: Path, references: References) -> Perplexity:
         log_p += float(values.sum())
         subwords += len(values)
         sentences.add(hypothesis.sentence)
-    if sentences != set(range(len(references))):
-        raise SystemExit(
-            f"moe_nmt: {path} has {len(sentences)} sentences but {references.paths[0]} has "
-            f"{len(references)}: run fairseq-generate --score-reference on the whole of it"
-        )
+    refuse_missing(path, sentences, references.paths[0], len(references))
     words = sum(len(line.split()) + 1 for line in references.texts[0])
     return Perplexity(log_p, subwords, words)

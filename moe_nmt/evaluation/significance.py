@@ -5,7 +5,7 @@ of each system against the first, the baseline.  p is how often chance alone mak
 large as the one seen.
 
 sacreBLEU counts differences larger than the one seen and not those equal to it, so that systems
-which differ in one sentence of a thousand would seem surely different by randomisation (p = 0.0001).
+which differ in one sentence of a thousand would seem surely different (p = 0.0001, randomised).
 Of the 2^n ways to swap n differing sentences, two make the difference seen: p is at least 2^(1-n).
 """
 
@@ -64,19 +64,17 @@ def compare(
         samples: of the bootstrap.
         trials: of approximate randomisation.
     """
-    lines: list[tuple[str, Texts]] = [
-        (name, [line.rstrip() for line in texts]) for name, texts in systems
-    ]
-    differing = [count_differing(lines[0][1], texts) for _, texts in lines]
-    for (name, _), count in zip(lines[1:], differing[1:], strict=True):
+    (baseline, first), *others = systems
+    differing = [count_differing(first, texts) for _, texts in systems]
+    for (name, _), count in zip(others, differing[1:], strict=True):
         if count == 0:
             raise SystemExit(
-                f"moe_nmt: {lines[0][0]} and {name} are the same translations: there is no "
+                f"moe_nmt: {baseline} and {name} are the same translations: there is no "
                 "difference to test"
             )
     metrics: dict[str, Metric] = {**sacre_metrics(references, lowercase)}
-    signatures, bootstrap = PairedTest(lines, metrics, None, "bs", samples)()
-    other_signatures, randomisation = PairedTest(lines, metrics, None, "ar", trials)()
+    signatures, bootstrap = PairedTest([*systems], metrics, None, "bs", samples)()
+    other_signatures, randomisation = PairedTest([*systems], metrics, None, "ar", trials)()
     comparisons = [
         Comparison(
             *(name, metric, one.score, count, one.mean, one.ci, one.p_value),
@@ -84,7 +82,7 @@ def compare(
         )
         for metric in signatures
         for (name, _), count, one, other in zip(
-            *(lines, differing, results(bootstrap, metric), results(randomisation, metric)),
+            *(systems, differing, results(bootstrap, metric), results(randomisation, metric)),
             strict=True,
         )
     ]

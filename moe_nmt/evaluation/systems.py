@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moe_nmt.corpus.files import read_text
-from moe_nmt.corpus.generated import best_translations, in_order, is_generated
+from moe_nmt.corpus.generated import in_order, is_generated
 from moe_nmt.evaluation.refusals import (
     refuse_empty,
     refuse_other_length,
@@ -15,6 +15,11 @@ from moe_nmt.evaluation.refusals import (
     refuse_tokenized,
     refuse_tokenized_on_one_side,
 )
+
+
+def read_sentences(path: Path) -> list[str]:
+    """The lines without white space at their ends, which sacreBLEU's command drops too."""
+    return [line.rstrip() for line in read_text(path)]
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class References:
     @classmethod
     def read(cls, paths: Sequence[Path], tokenized: bool) -> References:
         """Reads and checks them; ``tokenized`` files are for multi-bleu alone."""
-        texts = [list(read_text(path)) for path in paths]
+        texts = [read_sentences(path) for path in paths]
         for path, lines in zip(paths, texts, strict=True):
             refuse_empty(path, lines)
             refuse_other_length(path, lines, paths[0], texts[0])
@@ -71,10 +76,9 @@ def read_run(path: Path, references: References, tokenized: bool) -> list[str]:
     """The sentences of one file, in the order of the references."""
     path = generated_file(path)
     if is_generated(path):
-        first, count = references.paths[0], len(references)
-        lines = in_order(path, best_translations(path), first, count)
+        lines = [line.rstrip() for line in in_order(path, references.paths[0], len(references))]
     else:
-        lines = list(read_text(path))
+        lines = read_sentences(path)
     refuse_empty(path, lines)
     reference = references.texts[0]
     refuse_other_length(path, lines, references.paths[0], reference)
