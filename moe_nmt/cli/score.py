@@ -113,10 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         source=args.source,
     )
     report = score(request)
+    print(report)
     if args.json is not None:
         figures = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
         write_text(args.json, f"{figures}\n")
-    print(report)
 
 
 if __name__ == "__main__":

@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = surface(
         n_best, alphas, betas, bleu_signature(references.texts, tokenize, args.lowercase)
     )
+    print(found)
     if args.json is not None:
         write_text(args.json, f"{json.dumps(found.as_json(), indent=2)}\n")
     if args.plot is not None:
         write_text(args.plot, found.as_svg())
-    print(found)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_mistakes_of_apply(model: Path, corpus: Path, tmp_path: Path) -> None:
 
 
 GENERATED = (
-    "S-1\t▁x\nT-1\t▁y\nH-1\t-0.5\t▁Zwei ▁Bä lle .\nD-1\t-0.5\t▁Zwei\nP-1\t-0.1 -0.2\n"
+    "S-1\t▁x\nT-1\t▁y\nH-1\t-0.5\t▁Zwei ▁Bä lle .\nD-1\t-0.5\t▁Zwei ▁Bä lle .\nP-1\t-0.1 -0.2\n"
     "H-1\t-0.9\t▁worse\nH-10\t-1.0\t▁last\n"
     + "".join(f"H-{n}\t-1\t\n" for n in (9, 8, 7, 6, 5, 4, 3, 2))
     + "H-0\t-0.3\t▁First\u2028 ly\nGenerate test with beam=5: BLEU4 = 1\n"
