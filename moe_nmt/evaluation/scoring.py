@@ -54,12 +54,15 @@ def score(request: Request) -> Report:
     systems = [
         System.read(name, paths, references, is_tokenized) for name, paths in request.systems
     ]
+    perplexities = [
+        row
+        for system, paths in zip(systems, request.forced, strict=bool(request.forced))
+        for row in perplexity_rows(system.name, paths, references)
+    ]
     wanted = measures(references.texts, tokenize, request.language, request.lowercase)
     if request.comet is not None and request.source is not None:
         wanted.append(comet(request.comet, request.source, references))
     rows = [row for system in systems for row in rows_of(system, wanted)]
-    for system, paths in zip(systems, request.forced, strict=bool(request.forced)):
-        rows.extend(perplexity_rows(system.name, paths, references))
     significance = None
     if request.samples:
         significance = compare(
@@ -69,7 +72,12 @@ def score(request: Request) -> Report:
             request.samples,
             request.trials,
         )
-    return Report(rows, significance, len(references), [str(path) for path in references.paths])
+    return Report(
+        [*rows, *perplexities],
+        significance,
+        len(references),
+        [str(path) for path in references.paths],
+    )
 
 
 def comet(folder: Path, source: Path, references: References) -> Measure:

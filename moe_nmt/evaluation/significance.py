@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest, Result
 
@@ -34,8 +35,8 @@ class Comparison:
     metric: str
     score: float
     differing: int
-    mean: float | None
-    interval: float | None
+    mean: float
+    interval: float
     p_bootstrap: float | None
     p_randomisation: float | None
 
@@ -77,8 +78,14 @@ def compare(
     other_signatures, randomisation = PairedTest([*systems], metrics, None, "ar", trials)()
     comparisons = [
         Comparison(
-            *(name, metric, one.score, count, one.mean, one.ci, one.p_value),
-            None if other.p_value is None else max(other.p_value, 2.0 ** (1 - count)),
+            system=name,
+            metric=metric,
+            score=float(one.score),
+            differing=count,
+            mean=float(np.float64(one.mean)),
+            interval=float(np.float64(one.ci)),
+            p_bootstrap=one.p_value,
+            p_randomisation=other.p_value and max(other.p_value, 2.0 ** (1 - count)),
         )
         for metric in signatures
         for (name, _), count, one, other in zip(
