@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 
-# Of ``a-b-c`` the first hyphen alone: a match takes the character that the next would begin with.
-# ASCII, as in Perl: a no-break space is none.
-HYPHEN = re.compile(r"(\S)-(\S)", re.ASCII)
+# On bytes, as Perl: of ``a-b-c`` the first hyphen alone, since a match takes the b that the next
+# would begin with, but of ``a-ä-c`` both, since it takes only the first byte of ä.
+HYPHEN = re.compile(rb"(\S)-(\S)")
 
 
 def split_compounds(sentence: str) -> str:
     """``perl -ple 's{(\\S)-(\\S)}{$1 ##AT##-##AT## $2}g'`` on a tokenised sentence."""
-    return HYPHEN.sub(r"\1 ##AT##-##AT## \2", sentence)
+    return HYPHEN.sub(rb"\1 ##AT##-##AT## \2", sentence.encode("utf-8")).decode("utf-8")

@@ -13,6 +13,7 @@ from moe_nmt.evaluation.compound_split import split_compounds
     [
         ("die Web-Seite .", "die Web ##AT##-##AT## Seite ."),
         ("a-b-c-d", "a ##AT##-##AT## b-c ##AT##-##AT## d"),  # Perl goes on behind the match
+        ("a-ä-c", "a ##AT##-##AT## ä ##AT##-##AT## c"),  # which for ä is its second byte
         ("- ja - nein-", "- ja - nein-"),
         ("Ö-Norm", "Ö ##AT##-##AT## Norm"),
         ("1.-3. --", "1. ##AT##-##AT## 3. --"),
