@@ -103,7 +103,7 @@ def test_a_models_lists(binarised: Path, checkpoint: Path, corpus: Path, tmp_pat
     run_here("generate", binarised, *PLUGIN, *options, *search)
     generated = tmp_path / "generate-valid.txt"
     hypotheses = [*read_hypotheses(generated)]
-    assert len(hypotheses) == 3 * SIZES["valid"]
+    assert 2 * SIZES["valid"] < len(hypotheses) <= 3 * SIZES["valid"]
     sources = (corpus / "valid.en").read_text(encoding="utf-8").splitlines()
     for hypothesis in hypotheses:
         log_p, attention = hypothesis.log_probabilities(), hypothesis.attention_matrix()
