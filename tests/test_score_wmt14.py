@@ -40,7 +40,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_reference_is_sacrebleus_copy(folder: Path) -> None:
-    """The second of 6 words is wrong, or, compounds split, of 8: at most 2 n-grams of each order."""
+    """The second of 6 words is wrong, or, compounds split, of 8: up to 2 n-grams of an order."""
     done = run(folder, "en-de", "hyp", "--tokenizer", "13a")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
