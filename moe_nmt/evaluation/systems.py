@@ -17,11 +17,6 @@ from moe_nmt.evaluation.refusals import (
 )
 
 
-def read_sentences(path: Path) -> list[str]:
-    """The lines without white space at their ends, which sacreBLEU's command drops too."""
-    return [line.rstrip() for line in read_text(path)]
-
-
 @dataclass(frozen=True)
 class References:
     """One or more translations of the same text by people."""
@@ -32,7 +27,7 @@ class References:
     @classmethod
     def read(cls, paths: Sequence[Path], tokenized: bool) -> References:
         """Reads and checks them; ``tokenized`` files are for multi-bleu alone."""
-        texts = [read_sentences(path) for path in paths]
+        texts = [list(read_text(path)) for path in paths]
         for path, lines in zip(paths, texts, strict=True):
             refuse_empty(path, lines)
             refuse_other_length(path, lines, paths[0], texts[0])
@@ -76,9 +71,9 @@ def read_run(path: Path, references: References, tokenized: bool) -> list[str]:
     """The sentences of one file, in the order of the references."""
     path = generated_file(path)
     if is_generated(path):
-        lines = [line.rstrip() for line in in_order(path, references.paths[0], len(references))]
+        lines = in_order(path, references.paths[0], len(references))
     else:
-        lines = read_sentences(path)
+        lines = list(read_text(path))
     refuse_empty(path, lines)
     reference = references.texts[0]
     refuse_other_length(path, lines, references.paths[0], reference)

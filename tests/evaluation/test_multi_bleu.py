@@ -34,7 +34,7 @@ def test_by_hand() -> None:
 
 def test_of_several_references_the_closest_length_and_the_most_n_grams() -> None:
     """5 words: references of 4 and 6 are as close, and the shorter counts; "a" twice at most."""
-    statistics = sentence_statistics("a a a b c", ["a b c d", "a a x y z w", "b c"])
+    statistics = sentence_statistics("a a a b c", ["a a x y z w", "a b c d", "b c"])
     assert statistics.tolist() == [5, 4, 4, 3, 1, 0, 5, 4, 3, 2]
 
 

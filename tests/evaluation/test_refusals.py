@@ -32,7 +32,9 @@ def test_text_passes(lines: list[str]) -> None:
     refuse_subwords(FILE, lines, lines)
 
 
-@pytest.mark.parametrize("lines", [TOKENIZED, ESCAPED, ["Gut ."], ["Web @-@ Seite"] + ["x"] * 9])
+@pytest.mark.parametrize(
+    "lines", [TOKENIZED, ESCAPED, ["Gut .", "Ja", "Wer ?"], ["Web @-@ Seite"] + ["x"] * 9]
+)
 def test_tokens_are_refused(lines: list[str]) -> None:
     assert refusal(refuse_tokenized, FILE, lines) == (
         "moe_nmt: hypothesis.de looks tokenised, and sacreBLEU is for text: undo the tokens, or "
