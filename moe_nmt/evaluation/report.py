@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from moe_nmt.evaluation.significance import Comparison, Significance
@@ -39,12 +39,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was computed."""
+    """Everything that was computed, and the references' number of sentences and files."""
 
     rows: Sequence[Row]
-    significance: Significance | None = None
-    sentences: int = 0
-    references: Sequence[str] = field(default=())
+    significance: Significance | None
+    sentences: int
+    references: Sequence[str]
 
     def __str__(self) -> str:
         """What the command prints."""

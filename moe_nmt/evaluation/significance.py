@@ -61,7 +61,7 @@ def compare(
     Args:
         systems: names and translations.
         references: one or more.
-        lowercase: whether case counts.
+        lowercase: whether case does not count.
         samples: of the bootstrap.
         trials: of approximate randomisation.
     """
@@ -85,7 +85,7 @@ def compare(
             mean=float(np.float64(one.mean)),
             interval=float(np.float64(one.ci)),
             p_bootstrap=one.p_value,
-            p_randomisation=other.p_value and max(other.p_value, 2.0 ** (1 - count)),
+            p_randomisation=at_least(2.0 ** (1 - count), other.p_value),
         )
         for metric in signatures
         for (name, _), count, one, other in zip(
@@ -101,6 +101,11 @@ def compare(
             for name, signature in found.items()
         ],
     )
+
+
+def at_least(least: float, p: float | None) -> float | None:
+    """A probability that cannot be less, if there is one."""
+    return None if p is None else max(p, least)
 
 
 def count_differing(one: Texts, other: Texts) -> int:

@@ -44,15 +44,21 @@ def moses(language: str | None) -> Tokenizer:
         )
     try:
         from sacremoses import MosesTokenizer
+        from sacremoses.corpus import NonbreakingPrefixes
     except ImportError as error:
         raise SystemExit(
             "moe_nmt: --tokenizer moses needs the package sacremoses: pip install sacremoses, or "
             "take --tokenizer 13a"
         ) from error
-    tokenizer = MosesTokenizer(lang=language)
+    known = sorted(set(NonbreakingPrefixes().available_langs.values()))
+    if language not in known:  # which it would take for English
+        raise SystemExit(
+            f"moe_nmt: Moses has no rules for --language {language}, only for {', '.join(known)}"
+        )
+    program = MosesTokenizer(lang=language)
 
     def tokenize(sentence: str) -> str:
-        tokens: str = tokenizer.tokenize(sentence, return_str=True)
+        tokens: str = program.tokenize(sentence, return_str=True)
         return tokens
 
     return Tokenizer(f"moses-{language}-sacremoses-{version('sacremoses')}", tokenize)

@@ -33,6 +33,8 @@ def test_moses_goes_by_the_language() -> None:
     assert french.tokenize(FRENCH) == ("L&apos; été , oui : 3,5 % d&apos; une Web-Seite .")
     assert german.tokenize("z. B. L'été.") == "z. B. L &apos; été ."
     assert french.signature == f"moses-fr-sacremoses-{version('sacremoses')}"
+    with pytest.raises(SystemExit, match="no rules for --language german, only for as, bn, "):
+        tokenizer("moses", "german")
 
 
 def test_moses_needs_a_language_and_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
