@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,23 +78,19 @@ def read_hypotheses(generated: Path) -> Iterator[Hypothesis]:
     yield from finished()
 
 
-def is_generated(path: Path) -> bool:
-    """Whether a file is one of fairseq-generate's, and not plain text."""
-    return next(read_hypotheses(path), None) is not None
-
-
 def joined(texts: Iterable[str]) -> list[str]:
     """The sentences of a whole file, put together if they are subwords."""
     lines = list(texts)
     return [*map(undo, lines)] if any(WORD_START in line for line in lines) else lines
 
 
-def best_translations(generated: Path) -> dict[int, str]:
-    """The first, that is best, hypothesis of each sentence: its number -> its text."""
-    best: dict[int, str] = {}
+def best_hypotheses(generated: Path) -> dict[int, Hypothesis]:
+    """The first, that is best, hypothesis of each sentence by its number; none of plain text."""
+    best: dict[int, Hypothesis] = {}
     for hypothesis in read_hypotheses(generated):
-        best.setdefault(hypothesis.sentence, hypothesis.text)
-    return dict(zip(best, joined(best.values()), strict=True))
+        # Attention is long, and nobody wants that of the best alone.
+        best.setdefault(hypothesis.sentence, replace(hypothesis, attention=""))
+    return best
 
 
 def refuse_missing(generated: Path, found: Collection[int], other: Path, expected: int) -> None:
@@ -106,13 +102,8 @@ def refuse_missing(generated: Path, found: Collection[int], other: Path, expecte
         )
 
 
-def in_order(generated: Path, other: Path, expected: int) -> list[str]:
-    """The best translations in the order of another file, of whose lines none may be missing."""
-    best = best_translations(generated)
-    refuse_missing(generated, best, other, expected)
-    return [best[number] for number in range(expected)]
-
-
 def write_translations(generated: Path, source: Path, output: Path) -> int:
     """Writes the translations as text in the order of the source, whose lines it counts."""
-    return write_lines(output, in_order(generated, source, count_lines(source)))
+    best, expected = best_hypotheses(generated), count_lines(source)
+    refuse_missing(generated, best, source, expected)
+    return write_lines(output, joined(best[number].text for number in range(expected)))

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.generated import read_hypotheses, refuse_missing
-from moe_nmt.evaluation.systems import References, generated_file
+from moe_nmt.corpus.generated import best_hypotheses
+from moe_nmt.evaluation.systems import References, generated_file, refuse_other_sentences
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ class Perplexity:
 def read_perplexity(path: Path, references: References) -> Perplexity:
     """Adds up a file of ``fairseq-generate --score-reference``."""
     path = generated_file(path)
-    log_p, subwords, sentences = 0.0, 0, set[int]()
-    for hypothesis in read_hypotheses(path):
+    log_p, subwords = 0.0, 0
+    best = best_hypotheses(path)
+    refuse_other_sentences(path, best, references)
+    for hypothesis in best.values():
         if hypothesis.pieces != hypothesis.target.replace("<<unk>>", "<unk>"):
             raise SystemExit(
                 f"moe_nmt: {path} holds translations, whose probabilities are no perplexity: make "
@@ -59,7 +61,5 @@ def read_perplexity(path: Path, references: References) -> Perplexity:
             ) from error
         log_p += float(values.sum())
         subwords += len(values)
-        sentences.add(hypothesis.sentence)
-    refuse_missing(path, sentences, references.paths[0], len(references))
     words = sum(len(line.split()) + 1 for line in references.texts[0])
     return Perplexity(log_p, subwords, words)

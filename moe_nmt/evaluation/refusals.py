@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sacrebleu.metrics.chrf import CHRF
+
 from moe_nmt.corpus.normalise import WORD_START
 
 SUBWORDS = {  # mark of a subword -> what puts the words together
@@ -19,6 +21,9 @@ SUBWORDS = {  # mark of a subword -> what puts the words together
 TOKENIZED = re.compile(r" @[-/,.]@ |&(?:apos|quot|#91|#93|#124|amp|lt|gt);")
 SPACED = re.compile(r"\S [.,](?: |$)")
 POINTED = re.compile(r"\S ?[.,](?: |$)")
+SIMILAR = (
+    50.0  # chrF2: of a text with another one 20, with itself in lower case, as tokens, over 80
+)
 STRAY = 0.05  # the share of lines in which marks may be of the text itself
 
 
@@ -53,6 +58,29 @@ def refuse_subwords(path: Path, lines: Sequence[str], references: Sequence[str] 
                 f"moe_nmt: {path} has subwords left in, first in line {number} ({line[:60]!r}): "
                 f"put its words together by {remedy}"
             )
+
+
+def refuse_other_text(
+    path: Path, targets: Sequence[str], other: Path, references: Sequence[str]
+) -> None:
+    """Stops where the references that fairseq read, if it had any, are not the ones given.
+
+    They may be normalised, tokenised, without case, or lack rare words; so characters are compared.
+    """
+    pairs = [
+        (target.replace("<<unk>>", ""), reference)
+        for target, reference in zip(targets, references, strict=True)
+        if target
+    ]
+    if not pairs:
+        return
+    read, given = zip(*pairs, strict=True)
+    similarity = CHRF(lowercase=True).corpus_score(read, [given]).score
+    if similarity < SIMILAR:
+        raise SystemExit(
+            f"moe_nmt: {path} and {other} are not of the same sentences: the references that "
+            f"fairseq read are others (chrF2 {similarity:.0f}); name those of its --gen-subset"
+        )
 
 
 def looks_tokenized(lines: Sequence[str]) -> bool:

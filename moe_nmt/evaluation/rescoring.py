@@ -10,16 +10,16 @@ with the end of the sentence.  Of each sentence's list the best by this score is
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moe_nmt.corpus.generated import Hypothesis, joined, read_hypotheses, refuse_missing
+from moe_nmt.corpus.generated import Hypothesis, joined, read_hypotheses
 from moe_nmt.evaluation.multi_bleu import ORDER, MultiBleu, sentence_statistics
 from moe_nmt.evaluation.refusals import refuse_subwords
-from moe_nmt.evaluation.systems import References
+from moe_nmt.evaluation.systems import References, refuse_other_sentences
 from moe_nmt.evaluation.tokenizers import Tokenizer
 
 # Attention is printed with six digits: what adds up to 0 may be anything below half of the last.
@@ -71,13 +71,15 @@ def read_n_best(
 ) -> NBest:
     """Reads what ``fairseq-generate --nbest N --print-alignment soft`` wrote."""
     counts: Counter[int] = Counter()
+    best: dict[int, Hypothesis] = {}
     places, summaries, texts = [], [], []
     for hypothesis in read_hypotheses(generated):
         places.append((hypothesis.sentence, counts[hypothesis.sentence]))
         summaries.append(summary(generated, hypothesis, with_coverage))
         texts.append(hypothesis.text)
         counts[hypothesis.sentence] += 1
-    refuse_missing(generated, counts, references.paths[0], len(references))
+        best.setdefault(hypothesis.sentence, replace(hypothesis, attention=""))
+    refuse_other_sentences(generated, best, references)
     if (n := max(counts.values())) == 1:
         raise SystemExit(
             f"moe_nmt: {generated} has one translation of each sentence, nothing to choose from: "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from moe_nmt.corpus.files import read_text
-from moe_nmt.corpus.generated import in_order, is_generated
+from moe_nmt.corpus.generated import Hypothesis, best_hypotheses, joined, refuse_missing
 from moe_nmt.evaluation.refusals import (
     refuse_empty,
     refuse_other_length,
+    refuse_other_text,
     refuse_subwords,
     refuse_tokenized,
     refuse_tokenized_on_one_side,
@@ -70,16 +71,27 @@ def generated_file(path: Path) -> Path:
 def read_run(path: Path, references: References, tokenized: bool) -> list[str]:
     """The sentences of one file, in the order of the references."""
     path = generated_file(path)
-    if is_generated(path):
-        lines = in_order(path, references.paths[0], len(references))
+    reference_path, reference = references.paths[0], references.texts[0]
+    if best := best_hypotheses(path):
+        refuse_other_sentences(path, best, references)
+        lines = joined(best[number].text for number in range(len(reference)))
     else:
         lines = list(read_text(path))
     refuse_empty(path, lines)
-    reference = references.texts[0]
-    refuse_other_length(path, lines, references.paths[0], reference)
+    refuse_other_length(path, lines, reference_path, reference)
     refuse_subwords(path, lines, reference)
     if tokenized:
-        refuse_tokenized_on_one_side(path, lines, references.paths[0], reference)
+        refuse_tokenized_on_one_side(path, lines, reference_path, reference)
     else:
         refuse_tokenized(path, lines)
     return lines
+
+
+def refuse_other_sentences(
+    path: Path, hypotheses: Mapping[int, Hypothesis], references: References
+) -> None:
+    """Stops unless fairseq-generate has read these references, of which none may be missing."""
+    expected = len(references)
+    refuse_missing(path, hypotheses, references.paths[0], expected)
+    targets = joined(hypotheses[number].target for number in range(expected))
+    refuse_other_text(path, targets, references.paths[0], references.texts[0])

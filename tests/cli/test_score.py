@@ -275,7 +275,9 @@ def test_a_search_has_no_perplexity(results: dict[str, Path], corpus: Path) -> N
         main([*map(str, options)])
 
 
-def test_another_sets_reference_is_refused(results: dict[str, Path], corpus: Path) -> None:
+def test_another_sets_reference_is_refused(
+    results: dict[str, Path], corpus: Path, tmp_path: Path
+) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--reference", str(corpus / "valid.de"), str(results["search"])])
     assert str(stop.value.code) == (
@@ -283,3 +285,8 @@ def test_another_sets_reference_is_refused(results: dict[str, Path], corpus: Pat
         f"sentences but {corpus}/valid.de has {SIZES['valid']} lines: "
         "translate the whole of that file again"
     )
+    shifted = (corpus / "test.de").read_text(encoding="utf-8").splitlines()
+    other = write(tmp_path / "other.de", [*shifted[1:], shifted[0]])
+    for options in ([results["search"]], [other, "--forced", results["forced"]]):
+        with pytest.raises(SystemExit, match="the references that fairseq read are others"):
+            main(["--reference", str(other), *map(str, options)])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moe_nmt.corpus.generated import best_translations, is_generated, joined, read_hypotheses
+from moe_nmt.corpus.generated import best_hypotheses, joined, read_hypotheses
 
 # Sentence 1 with two hypotheses and all kinds of lines, sentence 0 with as little as possible.
 GENERATED = """2026-01-01 | INFO | fairseq_cli.generate | {...}
@@ -52,12 +52,12 @@ def test_what_was_not_printed_is_an_error(generated: Path) -> None:
         second.attention_matrix()
 
 
-def test_the_best_translations(generated: Path, tmp_path: Path) -> None:
-    assert best_translations(generated) == {1: "Zwei Bälle", 0: "Ball"}
-    assert is_generated(generated)
+def test_the_best_hypotheses(generated: Path, tmp_path: Path) -> None:
+    best = best_hypotheses(generated)
+    assert {number: one.text for number, one in best.items()} == {1: "▁Zwei ▁Bä lle", 0: "▁Ball"}
     plain = tmp_path / "plain"
     plain.write_text("H-1\nS-1\tx\nH -\n")
-    assert not is_generated(plain)
+    assert best_hypotheses(plain) == {}
 
 
 def test_words_stay_apart_where_fairseq_has_joined_the_pieces(tmp_path: Path) -> None:
@@ -66,4 +66,4 @@ def test_words_stay_apart_where_fairseq_has_joined_the_pieces(tmp_path: Path) ->
     assert joined(["▁Zwei ▁Bä lle", "lle"]) == ["Zwei Bälle", "lle"]
     path = tmp_path / "generated"
     path.write_text("H-0\t-1\tZwei Bä@@ lle @-@ oh\nD-0\t-1\tZwei Bälle-oh\n", encoding="utf-8")
-    assert best_translations(path) == {0: "Zwei Bälle-oh"}
+    assert best_hypotheses(path)[0].text == "Zwei Bälle-oh"

@@ -6,6 +6,7 @@ from moe_nmt.evaluation.refusals import (
     looks_tokenized,
     refuse_empty,
     refuse_other_length,
+    refuse_other_text,
     refuse_subwords,
     refuse_tokenized,
     refuse_tokenized_on_one_side,
@@ -92,4 +93,15 @@ def test_counts_and_emptiness() -> None:
     assert refusal(refuse_other_length, FILE, ["a"], OTHER, ["b", "c"]) == (
         "moe_nmt: hypothesis.de has 1 lines but test.de has 2: they are not of the same "
         "sentences; translate the whole file again"
+    )
+
+
+def test_the_references_that_fairseq_read_are_those_given() -> None:
+    read = ['er sagte : " nein , 3,5 <<unk>> ! "', "das ist gut .", "", "ja"]
+    refuse_other_text(FILE, read, OTHER, GERMAN)
+    refuse_other_text(FILE, [""] * 4, OTHER, GERMAN)  # it had none
+    message = refusal(refuse_other_text, FILE, read, OTHER, [*GERMAN[1:], GERMAN[0]])
+    assert message.startswith(
+        "moe_nmt: hypothesis.de and test.de are not of the same sentences: the references that "
+        "fairseq read are others (chrF2 "
     )
