@@ -1,3 +1,4 @@
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -127,6 +128,12 @@ def test_best_takes_a_checkpoint_under_two_names_once(tmp_path: Path) -> None:
         f"moe_nmt: {tmp_path} has 3 validated checkpoints, fewer than --best 4: "
         "ask for fewer, or train with --keep-best-checkpoints 4"
     )
+
+
+def test_best_reads_what_fairseq_saved(checkpoint: Path, tmp_path: Path) -> None:
+    allow_fairseq_types()
+    saved = shutil.copy(checkpoint, tmp_path / "checkpoint1.pt")
+    assert best(tmp_path, 1) == [saved]
 
 
 def test_between_takes_both_ends(checkpoints: Path) -> None:
