@@ -90,7 +90,7 @@ class SacreMeasure:
 def sacre_metrics(references: Sequence[Texts], lowercase: bool) -> dict[str, BLEU | CHRF]:
     """BLEU and chrF as the command ``sacrebleu`` computes them without options, by row."""
     return {
-        "sacreBLEU": BLEU(lowercase=lowercase, force=True, references=references),
+        "sacreBLEU": BLEU(lowercase=lowercase, references=references),
         "chrF2": CHRF(lowercase=lowercase, references=references),
     }
 

@@ -68,9 +68,7 @@ def refuse_other_text(
     They may be normalised, tokenised, without case, or lack rare words; so characters are compared.
     """
     pairs = [
-        (target.replace("<<unk>>", ""), reference)
-        for target, reference in zip(targets, references, strict=True)
-        if target
+        (target, reference) for target, reference in zip(targets, references, strict=True) if target
     ]
     if not pairs:
         return

@@ -100,6 +100,9 @@ def test_the_references_that_fairseq_read_are_those_given() -> None:
     read = ['er sagte : " nein , 3,5 <<unk>> ! "', "das ist gut .", "", "ja"]
     refuse_other_text(FILE, read, OTHER, GERMAN)
     refuse_other_text(FILE, [""] * 4, OTHER, GERMAN)  # it had none
+    refuse_other_text(FILE, [line.upper() for line in GERMAN], OTHER, GERMAN)
+    rare = ["Er sagte: <<unk>> <<unk>> <<unk>>", "<<unk>> ist <<unk>>", *GERMAN[2:]]
+    refuse_other_text(FILE, rare, OTHER, GERMAN)
     message = refusal(refuse_other_text, FILE, read, OTHER, [*GERMAN[1:], GERMAN[0]])
     assert message.startswith(
         "moe_nmt: hypothesis.de and test.de are not of the same sentences: the references that "

@@ -24,16 +24,17 @@ def n_best() -> NBest:
 
 
 def test_the_surface() -> None:
-    found = surface(n_best(), [0.0, 1.0], [0.0, 0.5], "multi-bleu")
+    found = surface(n_best(), [0.0, 1.0], [0.0, 0.1, 0.5], "multi-bleu")
     assert found.best == (1.0, 0.5, 100.0)
-    assert found.bleu.shape == (2, 2)
-    assert found.bleu[0, 0] == found.as_decoded < found.bleu[0, 1] < 100
-    assert found.bleu[1, 0] < 100
+    low, high = found.bleu[0, 0], found.bleu[0, 2]
+    assert found.bleu[0].tolist() == [low, low, high]
+    assert low == found.as_decoded < high < 100
+    assert found.bleu[1, 0] == found.bleu[1, 1] < 100 == found.bleu[1, 2]
     assert (found.sentences, found.hypotheses) == (2, 4)
     assert str(found).splitlines() == [
-        "alpha \\ beta  0      0.5",
-        f"0             {found.bleu[0, 0]:<5.2f}  {found.bleu[0, 1]:.2f}",
-        f"1             {found.bleu[1, 0]:<5.2f}  100.00",
+        "alpha \\ beta  0      0.1    0.5",
+        f"0             {low:<5.2f}  {low:<5.2f}  {high:.2f}",
+        f"1             {found.bleu[1, 0]:<5.2f}  {found.bleu[1, 0]:<5.2f}  100.00",
         "multi-bleu, 4 hypotheses of 2 sentences",
         f"as decoded: BLEU {found.as_decoded:.2f}",
         "best: alpha 1, beta 0.5: BLEU 100.00",
