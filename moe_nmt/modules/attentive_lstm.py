@@ -72,6 +72,8 @@ class InputFedLSTM(nn.Module):
         """x: [time, batch, dim]; memory of the same batch; state of the step before x."""
         if state is None:
             state = self.initial_state(x)
+        if x.size(0) == 1:
+            return self.step(x, memory, state)
         (hidden, cell), context = state
         hidden, cell, context = hidden[0], cell[0], context[0]  # [batch, ...]
         weight_ih, weight_hh, bias_ih, bias_hh, *projection = self.lstm.all_weights[0]
@@ -95,6 +97,13 @@ class InputFedLSTM(nn.Module):
         x = x + self.dropout(torch.stack(outputs))
         state = AttentiveState(LSTMState(hidden[None], cell[None]), context[None])
         return AttentiveOutput(x, torch.cat(attention, dim=1), state)
+
+    def step(self, x: Tensor, memory: Memory, state: AttentiveState) -> AttentiveOutput:
+        """One step, x [1, batch, dim]: the fused LSTM, which takes its weights as they are."""
+        hidden, lstm_state = self.lstm(torch.cat([x, state.context], dim=-1), tuple(state.lstm))
+        context, weights = self.attention(hidden.transpose(0, 1), memory)
+        new_state = AttentiveState(LSTMState(*lstm_state), context.transpose(0, 1))
+        return AttentiveOutput(x + self.dropout(hidden), weights, new_state)
 
     def initial_state(self, x: Tensor) -> AttentiveState:
         """The state before the first step of x [time, batch, dim]: zeros."""
