@@ -162,4 +162,6 @@ class BeamSearch:
         """What the history keeps of the survivors: row [hypotheses], stay [new sentences]."""
         token = chosen.token[stay].flatten()
         log_p = chosen.log_p[stay].flatten()
-        return Choices(row, token, log_p + self.options.unknown_penalty * token.eq(self.words.unknown))
+        return Choices(
+            row, token, log_p + self.options.unknown_penalty * token.eq(self.words.unknown)
+        )

@@ -44,9 +44,7 @@ class Ensemble:
         """
         log_p, attention = [], []
         for index, decoder in enumerate(self.decoders):
-            output = decoder.decode(
-                tokens.reshape(-1, 1), self.memories[index], self.states[index]
-            )
+            output = decoder.decode(tokens.reshape(-1, 1), self.memories[index], self.states[index])
             self.states[index] = output.state
             logits = decoder.output_layer(output.features[:, 0]).float()
             if self.temperature != 1.0:

@@ -37,8 +37,9 @@ class UnknownWords:
 
     def read_again(self, dataset: IndexedRawTextDataset) -> None:
         """Reads a data set's text once more, now with its unknown words."""
-        self.add(dataset.lines)
-        dataset.tokens_list = [self.source.encode_line(line).long() for line in dataset.lines]
+        dataset.tokens_list = [
+            self.source.encode_line(line, add_if_not_exist=True).long() for line in dataset.lines
+        ]
 
     def as_unknown(self, tokens: Tensor) -> Tensor:
         """Source tokens of any shape, as the model knows them."""
