@@ -76,7 +76,7 @@ class InputFedLSTM(nn.Module):
             return self.step(x, memory, state)
         (hidden, cell), context = state
         hidden, cell, context = hidden[0], cell[0], context[0]  # [batch, ...]
-        weight_ih, weight_hh, bias_ih, bias_hh, *projection = self.lstm.all_weights[0]
+        weight_ih, weight_hh, bias_ih, bias_hh, *_ = self.lstm.all_weights[0]
         weight_x, weight_context = weight_ih.split(self.dim, dim=1)
         # All that does not wait for the step before is one matrix product.
         from_x = F.linear(x, weight_x, bias_ih)  # [time, batch, 4 * cells]
@@ -85,11 +85,7 @@ class InputFedLSTM(nn.Module):
         for step_from_x in from_x.unbind(0):
             recurring = torch.cat([context, hidden], dim=-1)
             gates = step_from_x + F.linear(recurring, recurrent, bias_hh)
-            write, forget, candidate, read = gates.chunk(4, dim=-1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(candidate)
-            hidden = torch.sigmoid(read) * torch.tanh(cell)
-            for weight_hr in projection:  # one, or none
-                hidden = F.linear(hidden, weight_hr)
+            hidden, cell = self.lstm.update(gates, cell)
             step_context, weights = self.attention(hidden[:, None], memory)
             context = step_context[:, 0]
             outputs.append(hidden)
@@ -99,7 +95,7 @@ class InputFedLSTM(nn.Module):
         return AttentiveOutput(x, torch.cat(attention, dim=1), state)
 
     def step(self, x: Tensor, memory: Memory, state: AttentiveState) -> AttentiveOutput:
-        """One step, x [1, batch, dim]: the fused LSTM, which takes its weights as they are."""
+        """One step, x [1, batch, dim], without copies of weights."""
         hidden, lstm_state = self.lstm(torch.cat([x, state.context], dim=-1), tuple(state.lstm))
         context, weights = self.attention(hidden.transpose(0, 1), memory)
         new_state = AttentiveState(LSTMState(*lstm_state), context.transpose(0, 1))
