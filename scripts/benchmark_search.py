@@ -25,7 +25,7 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.models.lstm import LSTMModel, base_architecture
 from fairseq.sequence_generator import SequenceGenerator
-from torch import Tensor, nn
+from torch import nn
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.insight.counts import layer_operations, operations

@@ -39,9 +39,7 @@ class LSTM(nn.LSTM):
         hidden, cell = state
         weight_x, weight_h, bias_x, bias_h, *_ = self.all_weights[0]
         from_x = F.linear(x[0], weight_x, bias_x + bias_h)  # [batch, 4 * cells]
-        new_hidden, new_cell = self.update(
-            torch.addmm(from_x, hidden[0], weight_h.t()), cell[0]
-        )
+        new_hidden, new_cell = self.update(torch.addmm(from_x, hidden[0], weight_h.t()), cell[0])
         return new_hidden[None], (new_hidden[None], new_cell[None])
 
     def update(self, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

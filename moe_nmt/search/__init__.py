@@ -2,9 +2,9 @@
 
     encode -> [ step -> candidates -> finished, or into the next beam ] * -> trace back
 
-``score.py`` is the formula, ``candidates.py`` picks the best continuations, ``beam_search.py`` is the
-loop, ``history.py`` remembers what it chose, ``ensemble.py`` asks the models; ``generator.py`` and
-``build.py`` fit the search to fairseq's commands.
+``score.py`` is the formula, ``ensemble.py`` asks the models, ``candidates.py`` picks the best
+continuations, ``beam.py`` holds the hypotheses, ``beam_search.py`` is the loop, ``history.py``
+remembers what it chose; ``generator.py`` and ``build.py`` fit the search to fairseq's commands.
 """
 
 from moe_nmt.search.beam_search import BeamSearch, SearchOptions

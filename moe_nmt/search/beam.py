@@ -13,7 +13,7 @@ from moe_nmt.search.candidates import Candidates
 
 @dataclass(frozen=True)
 class Beam:
-    """As many places for each sentence as the fullest beam needs; sentences leave when they are done.
+    """As many places for each sentence as the fullest beam needs; sentences that are done leave.
 
     A place without a hypothesis has the total -inf and the token pad.
     """

@@ -1,7 +1,7 @@
-"""The search itself: a beam of hypotheses for every sentence of a batch (Wu et al. 2016, section 7).
+"""The search itself: a beam of hypotheses for every sentence of a batch (Wu et al., section 7).
 
-Hypotheses of equal length compete by log P.  A continuation that ends the sentence is finished, and
-gets its score, where it is among the best ``beam``; the best ``beam`` of the others go on, but those
+Hypotheses of equal length compete by log P.  A continuation that ends the sentence is finished and
+gets its score where it is among the best ``beam``; the best ``beam`` of the others go on, but those
 
 - whose last token is less likely than another after the same hypothesis, by more than
   ``token_pruning``;
@@ -146,7 +146,7 @@ class BeamSearch:
         return ends, scores
 
     def survivors(self, beam: Beam, candidates: Candidates, step: int) -> Candidates:
-        """The candidates that go on, in their order, in as many places as the fullest beam needs."""
+        """The candidates that go on, the best first, in as many places as the fullest beam needs."""
         is_end = candidates.token.eq(self.words.end)
         order = is_end.long().argsort(dim=1, stable=True)[:, : self.options.beam]
         total = candidates.total.masked_fill(is_end, -math.inf).gather(1, order)

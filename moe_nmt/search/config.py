@@ -21,8 +21,8 @@ class SearchConfig(FairseqDataclass):
     )
     token_pruning: float = option(
         3.0,
-        "drop a word that is less likely than the best after the same hypothesis by more than this, "
-        "in nats; inf: keep all",
+        "drop a word that is less likely than the best one after the same hypothesis by more than "
+        "this in log p; inf: keep all",
     )
     hypothesis_pruning: float = option(
         3.0,

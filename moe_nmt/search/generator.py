@@ -66,7 +66,9 @@ class Generator:
         unknown_words: UnknownWords | None = None,
         score_reference: bool = False,
     ) -> None:
-        self.models = [model.eval() for model in models]
+        self.models = list(models)
+        for model in models:
+            model.eval()
         self.pad, self.eos, unknown = dictionary.pad(), dictionary.eos(), dictionary.unk()
         self.search = BeamSearch(options, Words(self.pad, self.eos, unknown))
         self.limit = limit
@@ -111,10 +113,10 @@ class Generator:
         prefix = source[:, :0] if prefix_tokens is None else prefix_tokens
         first = self.eos if bos_token is None else bos_token
         read = source if self.unknown_words is None else self.unknown_words.as_unknown(source)
-        models = Ensemble(self.models, read, self.temperature)
+        ensemble = Ensemble(self.models, read, self.temperature)
         beam = Beam.start(padding, limit, prefix, first, self.search.options.nbest)
         try:
-            found = self.search(models, beam)
+            found = self.search(ensemble, beam)
         except FloatingPointError as error:
             raise SystemExit(f"moe_nmt: {error}: use an earlier checkpoint") from error
         return [

@@ -4,9 +4,9 @@
     lp(Y)       = ((5 + |Y|) / 6)^alpha
     cp(X, Y)    = beta * sum_i log(min(sum_j p_ij, 1))
 
-p_ij is the attention of target token j on source token i.  |Y| and j count every token that log P has
-a factor for: the subwords and the end of sentence.  i counts every token that the encoder reads, the
-end of sentence among them, and no padding.  Logarithms are natural.
+p_ij is the attention of target token j on source token i.  |Y| and j count every token that log P
+has a factor for: the subwords and the end of sentence.  i counts every token that the encoder
+reads, the end of sentence among them, and no padding.  Logarithms are natural.
 """
 
 from __future__ import annotations

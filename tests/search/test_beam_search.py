@@ -18,8 +18,8 @@ from moe_nmt.models import GNMTMoEModel
 from moe_nmt.search import Generator, Score, SearchOptions
 from moe_nmt.search.generator import LengthLimit
 
-LIMIT = 4
-WIDE = 800  # more than there are translations of four words
+LIMIT = 3
+WIDE = 200  # more than there are translations of three words
 penalties = st.sampled_from([0.0, 0.2, 1.0])
 prunings = st.sampled_from([0.0, 0.5, 3.0, math.inf])
 randomly = settings(deadline=None, max_examples=15)
