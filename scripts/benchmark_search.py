@@ -2,10 +2,10 @@
 
     python scripts/benchmark_search.py [--threads 2] [--json FILE]
 
-Models have random weights, and sentences random words; each translation is forced to --target words
+Models have random weights and sentences random words; each translation is forced to --target words
 and the end of sentence, so that all do equal work.  Useful GFLOPS are two operations for each
-multiply-add of the encoder, once per source word, and of the decoder, once per hypothesis and target
-word.  All contestants take turns in one process; medians of several rounds are compared.
+multiply-add of the encoder, once per source word, and of the decoder, once per hypothesis and
+target word.  All contestants take turns in one process; medians of several rounds are compared.
 """
 
 from __future__ import annotations

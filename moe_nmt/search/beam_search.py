@@ -146,7 +146,7 @@ class BeamSearch:
         return ends, scores
 
     def survivors(self, beam: Beam, candidates: Candidates, step: int) -> Candidates:
-        """The candidates that go on, the best first, in as many places as the fullest beam needs."""
+        """The candidates that go on, the best first, in as many places as any sentence needs."""
         is_end = candidates.token.eq(self.words.end)
         order = is_end.long().argsort(dim=1, stable=True)[:, : self.options.beam]
         total = candidates.total.masked_fill(is_end, -math.inf).gather(1, order)

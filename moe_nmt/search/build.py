@@ -6,15 +6,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from fairseq import utils
-from fairseq.data.indexed_dataset import IndexedRawTextDataset
 from fairseq.dataclass.configs import GenerationConfig
 
 from moe_nmt.models import GNMTMoEModel
 from moe_nmt.search.beam_search import SearchOptions
 from moe_nmt.search.generator import Generator, LengthLimit
 from moe_nmt.search.score import Score
-from moe_nmt.search.unknown_words import UnknownWords
+from moe_nmt.search.unknown_words import UnknownWords, word_translations
 
 logger = logging.getLogger(__name__)
 
@@ -113,17 +111,10 @@ def build_generator(task: Any, models: Sequence[Any], args: Any, interactive: bo
 
 def unknown_words(task: Any, replace_unk: str | None) -> UnknownWords | None:
     """What replaces unknown words, where it is asked for."""
-    if replace_unk is None:
+    translations = word_translations(replace_unk)
+    if translations is None:
         return None
-    replacing = UnknownWords(
-        task.source_dictionary, task.target_dictionary, utils.load_align_dict(replace_unk)
-    )
-    for split, dataset in task.datasets.items():
-        if not isinstance(dataset.src, IndexedRawTextDataset):
-            raise SystemExit(
-                f"moe_nmt: --replace-unk needs the words of {split}, which binarised data have "
-                "lost: use fairseq-interactive, or fairseq-preprocess and fairseq-generate with "
-                "--dataset-impl raw"
-            )
+    replacing = UnknownWords(task.source_dictionary, task.target_dictionary, translations)
+    for dataset in task.datasets.values():  # raw ones: fairseq-generate has seen to that
         replacing.read_again(dataset.src)
     return replacing

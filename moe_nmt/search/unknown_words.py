@@ -2,15 +2,52 @@
 
 The source is read with every word of its own: words that the model does not know get numbers beyond
 its vocabulary.  So they can be copied as they were written.
+
+fairseq's own replacement, after the search, fails on any unknown word: it takes its alignments for
+numbers of source words, and the option without a file for one named "@@ ".  Here it finds nothing
+left to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import IndexedRawTextDataset
 from torch import Tensor
+
+COPY = "@@ "  # what fairseq makes of the option without a file
+
+
+def word_translations(replace_unk: str | None) -> dict[str, str] | None:
+    """The dictionary that --replace-unk names: a source word and its translation on a line.
+
+    Takes the place of fairseq's ``load_align_dict``: None without the option, an empty dictionary
+    where source words are to be copied.
+    """
+    if replace_unk is None:
+        return None
+    if replace_unk in {"", COPY}:
+        return {}
+    try:
+        lines = Path(replace_unk).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SystemExit(f"moe_nmt: --replace-unk {replace_unk}: {reason}") from error
+    pairs = [line.split() for line in lines if line.strip()]
+    if bad := next((pair for pair in pairs if len(pair) != 2), None):
+        raise SystemExit(
+            f"moe_nmt: --replace-unk {replace_unk}: a line has to be a word and its translation, "
+            f"not {' '.join(bad)!r}"
+        )
+    return dict(pairs)
+
+
+def read_option() -> None:
+    """Lets fairseq's commands read the option --replace-unk as it is meant."""
+    utils.load_align_dict = word_translations
 
 
 class UnknownWords:

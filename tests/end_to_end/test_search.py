@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +53,8 @@ def typed(corpus: Path, tmp_path: Path) -> Path:
     """The first sentences of the test set, with words nobody knows."""
     lines = (corpus / "test.en").read_text().splitlines()[:FIRST]
     path = tmp_path / "typed.en"
-    path.write_text("".join(f"Xaxaxa {line} Tlön\n" for line in lines))
+    lines[1::3] = ["Xaxaxa mlö Tlön ."] * len(lines[1::3])
+    path.write_text("".join(f"{line}\n" for line in lines))
     return path
 
 
@@ -107,17 +109,16 @@ def test_pruning_costs_little(binarised: Path, checkpoint: Path) -> None:
         return sum(lines.score for lines in parse(generate(binarised, checkpoint, *options)))
 
     best = total("--token-pruning", "inf", "--hypothesis-pruning", "inf")
-    assert best - 3 < total() <= best + 0.01
-    greedy = total("--token-pruning", 0)
-    assert greedy == pytest.approx(total("--beam", 1), abs=0.01)
-    assert greedy < best
+    assert abs(total() - best) < 3
+    assert total("--token-pruning", 0) < best - 3  # the likeliest word, always
 
 
 def test_translations_begin_as_the_reference_does(binarised: Path, checkpoint: Path) -> None:
     output = generate(binarised, checkpoint, "--prefix-size", 2)
     references = dict(line[2:].split("\t") for line in output.splitlines() if line[:2] == "T-")
     for lines in parse(output):
-        assert lines.text.split()[:2] == references[str(lines.sentence)].split()[:2]
+        reference = references[str(lines.sentence)].replace("<<unk>>", "<unk>")
+        assert lines.text.split()[:2] == reference.split()[:2]
 
 
 def test_references_get_their_scores(binarised: Path, checkpoint: Path) -> None:
@@ -137,12 +138,16 @@ def test_interactive_aligns_words(binarised: Path, checkpoint: Path, typed: Path
 
 
 @pytest.fixture
-def forgetful(checkpoint: Path, tmp_path: Path) -> Path:
-    """A checkpoint that says <unk> where it would say its most frequent words."""
+def forgetful(binarised: Path, checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint that says <unk> where it would say its most frequent word."""
+    said = " ".join(hypotheses(generate(binarised, checkpoint)).values()).split()
+    word, _ = Counter(said).most_common(1)[0]
+    lines = (binarised / "dict.de.txt").read_text().splitlines()
+    number = 4 + [line.split()[0] for line in lines].index(word)
     state = torch.load(checkpoint)
     for name, weight in state["model"].items():
         if "embedding" in name:
-            weight[3] = 1.5 * weight[4] + weight[5]
+            weight[3] = 1.2 * weight[number]
     torch.save(state, tmp_path / "forgetful.pt")
     return tmp_path / "forgetful.pt"
 
@@ -164,6 +169,8 @@ def test_unknown_words_are_those_they_attend_to(
     aligned = list(parse(interactive(binarised, forgetful, typed, "--print-alignment", "hard")))
     assert sum("<unk>" in lines.text for lines in aligned) > FIRST / 2
     (tmp_path / "dictionary").write_text("Xaxaxa Axaxaxa\n. !\n")
+    with pytest.raises(SystemExit, match=r"^moe_nmt: --replace-unk absent: No such file"):
+        interactive(binarised, forgetful, typed, "--replace-unk", "absent")
     for file, translations in (
         ("", {}),
         (tmp_path / "dictionary", {"Xaxaxa": "Axaxaxa", ".": "!"}),
@@ -194,16 +201,6 @@ def test_unknown_words_of_a_raw_data_set(
     )
 
 
-def test_an_empty_source_has_no_words_to_copy(
-    binarised: Path, forgetful: Path, tmp_path: Path
-) -> None:
-    text = tmp_path / "empty.en"
-    text.write_text("\n<unk> <unk>\n")
-    translations = hypotheses(interactive(binarised, forgetful, text, "--replace-unk"))
-    assert "<<unk>>" in translations[0].split()
-    assert "<unk>" not in {*translations[0].split(), *translations[1].split()}
-
-
 def test_sampling_is_fairseqs(binarised: Path, checkpoint: Path) -> None:
     options = ["--sampling", "--beam", 3, "--nbest", 3]
     command = [binarised, *PLUGIN, "--path", checkpoint, *SHORT, *options]
@@ -231,7 +228,7 @@ def test_validation_searches_with_the_options_of_the_task(binarised: Path, tmp_p
     state = torch.load(train_here(binarised, tmp_path, *options))
     task = state["cfg"]["task"]
     assert (task["length_penalty_alpha"], task["coverage_penalty_beta"]) == (1.5, 0.2)
-    assert "bleu" in {name for _, name, *_ in state["extra_state"]["metrics"]["valid"]}
+    assert "_bleu_counts" in {name for _, name, *_ in state["extra_state"]["metrics"]["valid"]}
 
 
 REFUSED = {
@@ -243,8 +240,6 @@ REFUSED = {
     "--token-pruning -1": "search: token_pruning must be at least 0, not -1.0",
     "--temperature 0": "--temperature must be greater than 0",
     "--min-len 30": "--min-len 30 is greater than the greatest length of a translation, 20",
-    "--replace-unk": "--replace-unk needs the words of test, which binarised data have lost",
-    "--replace-unk --sampling": "--replace-unk does not go with --sampling",
 }
 
 
@@ -257,8 +252,11 @@ def test_wrong_options_are_refused_in_one_sentence(
     assert str(stopped.value.code).startswith(f"moe_nmt: {REFUSED[options]}")
 
 
-def test_interactive_refuses_what_fairseq_cannot_print(
+def test_interactive_refuses_what_fairseq_cannot_do(
     binarised: Path, checkpoint: Path, typed: Path
 ) -> None:
+    options = ["--replace-unk", "--sampling", "--nbest", 3]
+    with pytest.raises(SystemExit, match="--replace-unk does not go with --sampling"):
+        interactive(binarised, checkpoint, typed, *options)
     with pytest.raises(SystemExit, match="fairseq-interactive prints hard alignments only"):
         interactive(binarised, checkpoint, typed, "--print-alignment", "soft")

@@ -169,7 +169,9 @@ def test_a_limit_is_that_of_the_sentence_alone() -> None:
     options = SearchOptions(beam=2, min_length=2)
     generator = Generator(models, dictionary(VOCABULARY), options, LengthLimit(0.5, 1))
     results = generator.generate(models, collate(sources, sources))
-    expected = [slow_search(Oracle(models, s), options, n) for s, n in zip(sources, (2, 4))]
+    expected = [
+        slow_search(Oracle(models, s), options, n) for s, n in zip(sources, (2, 4), strict=True)
+    ]
     assert [found(result) for result in results] == expected
     longest = [max(map(len, found(result))) for result in results]
     assert longest[0] == 3  # two words and the end
