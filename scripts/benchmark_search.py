@@ -152,8 +152,10 @@ def main() -> None:
     contestants = {
         f"{args.arch}, output feed": ours(args, entries, attention_feed="output"),
         f"{args.arch}, input feed": ours(args, entries, attention_feed="input"),
+        f"{args.arch}, output feed, bf16": ours(args, entries, attention_feed="output"),
         "fairseq's lstm": fairseqs(args, entries),
     }
+    contestants[f"{args.arch}, output feed, bf16"].generator.models[0].to_bfloat16()
     product = matrix_product()
     figures: dict[str, dict[str, list[float]]] = {}
     peak: list[float] = []
