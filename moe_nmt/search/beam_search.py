@@ -90,11 +90,7 @@ class BeamSearch:
             candidates = best_candidates(
                 log_p, beam.total, 2 * self.options.beam, self.options.token_pruning
             )
-            ends, scores = self.ends(beam, candidates, step)
-            history.ends.append(ends)
-            best = torch.cat([beam.best, scores], dim=1).topk(self.options.nbest).values
-            beam = replace(beam, best=best)
-
+            beam = self.finish(beam, candidates, step, history)
             chosen = self.survivors(beam, candidates, step)
             stay = chosen.total[:, 0].gt(-math.inf).nonzero()[:, 0]  # [new sentences]
             if not stay.numel():
@@ -108,12 +104,13 @@ class BeamSearch:
     def restrict(self, log_p: Tensor, beam: Beam, step: int) -> None:
         """Takes away what may not follow: log_p [sentences, beam, words], changed in place."""
         pad, end, unknown = self.words.pad, self.words.end, self.words.unknown
+        if self.options.unknown_penalty:
+            log_p[:, :, unknown] -= self.options.unknown_penalty
         forced = torch.full_like(beam.sentence, pad)
         if step < beam.prefix.size(1):
             forced = beam.prefix[:, step]
         forced = forced.masked_fill(beam.limit[:, 0] <= step, end)
         where = forced.ne(pad).nonzero()[:, 0]  # sentences that can go on in one way alone
-        log_p[:, :, unknown] -= self.options.unknown_penalty
         only = log_p[where, :, forced[where]]  # [such sentences, beam]
         log_p[:, :, pad] = -math.inf
         if step < self.options.min_length:
@@ -122,11 +119,13 @@ class BeamSearch:
             log_p[where] = -math.inf
             log_p[where, :, forced[where]] = only
 
-    def ends(self, beam: Beam, candidates: Candidates, step: int) -> tuple[Ends, Tensor]:
-        """The hypotheses that end at this step, and their scores [sentences, k], else -inf."""
+    def finish(self, beam: Beam, candidates: Candidates, step: int, history: History) -> Beam:
+        """Gives the candidates that end their scores, and notes them."""
         is_end = candidates.token.eq(self.words.end) & candidates.total.gt(-math.inf)
         is_end[:, self.options.beam :] = False
         sentence, rank = is_end.nonzero(as_tuple=True)  # [ends] each
+        if not sentence.numel():
+            return beam
         slot = candidates.slot[sentence, rank]
         score = self.options.score(
             candidates.total[sentence, rank],
@@ -135,6 +134,7 @@ class BeamSearch:
             beam.padding[sentence],
         )
         ends = Ends(
+            step=torch.full_like(sentence, step),
             sentence=beam.sentence[sentence],
             row=beam.row(candidates.slot)[sentence, rank],
             token=candidates.token[sentence, rank],
@@ -143,7 +143,9 @@ class BeamSearch:
         )
         scores = torch.full_like(candidates.total, -math.inf)
         scores[sentence, rank] = score
-        return ends, scores
+        history.ends.append(ends)
+        best = torch.cat([beam.best, scores], dim=1).topk(self.options.nbest).values
+        return replace(beam, best=best)
 
     def survivors(self, beam: Beam, candidates: Candidates, step: int) -> Candidates:
         """The candidates that go on, the best first, in as many places as any sentence needs."""

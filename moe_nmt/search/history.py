@@ -19,8 +19,9 @@ class Hypothesis(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Hypotheses that ended at one step."""
+    """Hypotheses that ended."""
 
+    step: Tensor  # [ends] int64, at which
     sentence: Tensor  # [ends] int64, in the whole batch
     row: Tensor  # [ends] int64, among the hypotheses before the step
     token: Tensor  # [ends] int64, the last one
@@ -46,26 +47,25 @@ class History:
 
     def best(self, sentences: int, count: int) -> list[list[Hypothesis]]:
         """The ``count`` best hypotheses of each of so many sentences, the best first."""
-        step = torch.cat([torch.full_like(e.row, s) for s, e in enumerate(self.ends)])  # [ends]
         ends = Ends(*(torch.cat(tensors) for tensors in zip(*self.ends, strict=True)))
         order = ends.score.argsort(descending=True, stable=True)
         found: list[list[int]] = [[] for _ in range(sentences)]
         for index, sentence in zip(order.tolist(), ends.sentence[order].tolist(), strict=True):
             if len(found[sentence]) < count:
                 found[sentence].append(index)
-        chosen = torch.tensor([i for indices in found for i in indices], device=step.device)
-        traced = iter(self.trace(step[chosen], Ends(*(tensor[chosen] for tensor in ends))))
+        chosen = torch.tensor([i for indices in found for i in indices], device=order.device)
+        traced = iter(self.trace(Ends(*(tensor[chosen] for tensor in ends))))
         return [[next(traced) for _ in indices] for indices in found]
 
-    def trace(self, last: Tensor, ends: Ends) -> list[Hypothesis]:
-        """Follows hypotheses back from their ends at steps ``last`` [ends] to the beginning."""
-        steps = int(last.max()) + 1
+    def trace(self, ends: Ends) -> list[Hypothesis]:
+        """Follows hypotheses back from their ends to the beginning."""
+        steps = int(ends.step.max()) + 1
         tokens = ends.token[:, None].repeat(1, steps)
         log_p = ends.log_p[:, None].repeat(1, steps)
         attention = log_p.new_zeros(*tokens.shape, self.attention[0].size(1))
         row = ends.row
         for step in reversed(range(steps)):
-            longer = (last >= step).nonzero()[:, 0]  # those that have a token at this step
+            longer = (ends.step >= step).nonzero()[:, 0]  # those that have a token at this step
             at = row[longer]
             attention[longer, step] = self.attention[step][at]
             if step > 0:
@@ -75,5 +75,5 @@ class History:
                 row = row.index_copy(0, longer, before.row[at])
         return [
             Hypothesis(tokens[i, :length], log_p[i, :length], attention[i, :length], ends.score[i])
-            for i, length in enumerate((last + 1).tolist())
+            for i, length in enumerate((ends.step + 1).tolist())
         ]
