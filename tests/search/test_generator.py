@@ -1,4 +1,4 @@
-"""What the generator adds to the search: precision, references, ensembles, fairseq's dictionaries."""
+"""What the generator adds to the search: precision, references, ensembles, alignments."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moe_nmt.search import Score
@@ -21,6 +21,7 @@ def test_gnmts_values_are_the_default() -> None:
     alpha=st.floats(0, 2),
     beta=st.floats(0, 2),
 )
+@settings(deadline=None)
 def test_formula(
     log_p: float, length: int, coverage: list[float], alpha: float, beta: float
 ) -> None:
@@ -48,6 +49,7 @@ def test_an_uncovered_word_costs_and_is_no_end_of_the_world() -> None:
     coverage=st.floats(0.01, 2),
     alpha=st.floats(0, 2),
 )
+@settings(deadline=None)
 def test_no_continuation_exceeds_the_bound(
     log_p: float, more: float, lengths: tuple[int, int, int], coverage: float, alpha: float
 ) -> None:
