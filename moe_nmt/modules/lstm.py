@@ -25,16 +25,16 @@ class LSTMState(NamedTuple):
 
 
 class LSTM(nn.LSTM):
-    """nn.LSTM of one layer, with a step of its own.
+    """nn.LSTM of one layer, with a step of its own on a CPU.
 
-    The fused kernel packs its weights anew on every call, which costs more than a single step.
+    There the fused kernel packs its weights anew on every call, which can cost more than the step.
     """
 
     def forward(  # type: ignore[override]
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """x: [time, batch, input_dim]; state: hidden [1, batch, dim], cell [1, batch, cells]."""
-        if x.size(0) > 1 or state is None:
+        if x.size(0) > 1 or state is None or x.device.type != "cpu":
             return super().forward(x, state)
         hidden, cell = state
         weight_x, weight_h, bias_x, bias_h, *_ = self.all_weights[0]
