@@ -155,7 +155,7 @@ def test_from_a_folder_to_binarised_data(tmp_path: Path) -> None:
     options[options.index("--samples") + 1] = 2
     options[-1] = "subword-held-out"
     changed = script(*options, cwd=tmp_path)
-    assert "[subword-train] inputs or options changed, running again\n" in changed.stdout
+    assert "[subword-train] changed: the command; running again\n" in changed.stdout
     assert states(changed.stdout) == {
         **dict.fromkeys(stages[:-1], "up to date"), "subword-train": "done",
     }  # fmt: skip
@@ -190,14 +190,17 @@ def test_a_download_that_cannot_be_is_one_sentence(
     tmp_path.joinpath("served").mkdir()
     with (
         server(tmp_path / "served") as (address, requests),
-        pytest.raises(SystemExit, match=r"/absent: the server answered 404 .* with --raw$"),
+        pytest.raises(
+            SystemExit,
+            match=r"/absent: the server answered 404 .*; check .*, or put the file at .*/file yourself$",
+        ),
     ):
-        download(f"{address}/absent", target)
+        download([f"{address}/absent"], target)
     assert requests["absent"] == 1
     with pytest.raises(SystemExit, match=r"cannot download .*: .*[Rr]efused"):
-        download(address, target)
+        download([address], target)
     with pytest.raises(SystemExit, match="cannot download nowhere: that is no address"):
-        download("nowhere", target)
+        download(["nowhere"], target)
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 import sentencepiece
 
 
-def learn_sentence_pieces(sentences: Iterable[str], size: int, seed: int) -> bytes:
-    """Learns ``size`` subwords that together cover every character of the sentences."""
+def learn_sentence_pieces(
+    sentences: Iterable[str], size: int, seed: int, coverage: float = 1.0
+) -> bytes:
+    """Learns ``size`` subwords that hold a share of the sentences' characters, by default all."""
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(seed)
     try:
@@ -19,7 +21,7 @@ def learn_sentence_pieces(sentences: Iterable[str], size: int, seed: int) -> byt
             model_writer=model,
             model_type="unigram",
             vocab_size=size,
-            character_coverage=1.0,
+            character_coverage=coverage,
             normalization_rule_name="identity",  # the text is normalised already
             bos_id=-1,  # fairseq's dictionary has its own
             eos_id=-1,
