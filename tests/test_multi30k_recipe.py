@@ -192,7 +192,7 @@ def test_a_download_that_cannot_be_is_one_sentence(
         server(tmp_path / "served") as (address, requests),
         pytest.raises(
             SystemExit,
-            match=r"/absent: the server answered 404 .*; check .*, or put the file at .*/file yourself$",
+            match=r"/absent: the server answered 404 .*; check .*, or put .*/file yourself$",
         ),
     ):
         download([f"{address}/absent"], target)

@@ -55,7 +55,7 @@ def extract(archive: Path, outputs: Mapping[str, Path]) -> dict[str, int]:
                 if file is None:
                     raise SystemExit(f"moe_nmt: {name} in {archive} is no file")
                 with closing(file), written_whole(outputs[name]) as temporary:
-                    lines[name] = copy(cast(IO[bytes], file), name, temporary, raw, bar)
+                    lines[name] = copy(file, name, temporary, raw, bar)
                 if len(lines) == len(outputs):
                     break
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Binariser:
     """Looks subwords up."""
 
     words: Mapping[bytes, int]
-    dtype: np.dtype[np.unsignedinteger]
+    dtype: np.dtype[Any]
 
     def __call__(self, block: tuple[list[bytes], ...]) -> tuple[bytes, bytes, int]:
         """Numbers and lengths of some lines, as they go to the disk, and unknown subwords."""
@@ -50,9 +51,10 @@ class Binariser:
 
 
 def binarise(text: Path, dictionary: Path, prefix: Path, workers: int) -> dict[str, int]:
-    """Writes ``prefix``.bin and .idx; returns the counts of sentences, subwords and unknown ones."""
+    """Writes ``prefix``.bin and .idx; returns what it counted."""
     words = read_dictionary(dictionary)
-    dtype = np.dtype(np.uint16 if len(words) < MOST_SHORT else np.uint32)
+    is_short = len(words) < MOST_SHORT
+    dtype: np.dtype[Any] = np.dtype(np.uint16 if is_short else np.uint32)
     lengths = prefix.with_name(f"{prefix.name}.lengths.part")
     sentences = subwords = unknown = 0
     with (

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.files import read_blocks, read_text, written_whole
+from moe_nmt.corpus.files import read_blocks, written_whole
+from moe_nmt.corpus.held_out import letters
 from moe_nmt.corpus.normalise import normalise
 from moe_nmt.corpus.parallel import ordered_map
 from moe_nmt.corpus.progress import Progress
@@ -20,20 +20,6 @@ from moe_nmt.corpus.progress import Progress
 FILTERS = ("not UTF-8", "empty", "too long", "ratio", "held out")
 DIGEST_SIZE = 16  # bytes: two pairs that differ never share one
 BLOCK = 10_000  # pairs
-
-
-def letters(sentence: str) -> str:
-    """What is compared with held-out sentences: letters and digits, without case.
-
-    Copies on the web often differ in quotation marks or spaces only.
-    """
-    return "".join(filter(str.isalnum, sentence.casefold()))
-
-
-def held_out_sentences(paths: Iterable[Path]) -> frozenset[str]:
-    """The sentences of one language that training must not see."""
-    sentences = {letters(normalise(line)) for path in paths for line in read_text(path)}
-    return frozenset(sentences - {""})
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def complete(url: str, part: Path, checksum: Checksum | None) -> None:
 
 
 def receive(url: str, file: BinaryIO, size: int | None) -> None:
-    """One attempt: appends what is missing to ``file``, or all of it if the server has no ranges."""
+    """One attempt: appends what is missing to ``file``, or all where a server has no ranges."""
     begin = file.tell()
     try:
         request = urllib.request.Request(url, headers={"Range": f"bytes={begin}-"} if begin else {})

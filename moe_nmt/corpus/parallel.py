@@ -80,14 +80,15 @@ def work(function: Callable[[Any], Any], pipe: Connection, inherited: list[Conne
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
     for connection in inherited:  # else the pipes would not close with the parent
         connection.close()
+    failure: BaseException | None
     try:
         while True:
             block = pipe.recv()
             try:
-                answer = (function(block), None)
+                answer, failure = function(block), None
             except (Exception, SystemExit) as error:
-                answer = (None, error)
-            pipe.send(answer)
+                answer, failure = None, error
+            pipe.send((answer, failure))
     except (EOFError, OSError):
         os._exit(0)
 
