@@ -137,8 +137,9 @@ def receive(url: str, file: BinaryIO, size: int | None) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             first, total = offered(answer)
             if first != begin:
-                file.truncate(0)
-                file.seek(0)
+                empty(file)
+            if first not in (0, begin):
+                raise DownloadError("the server sent another part of the file")
             if None not in (size, total) and total != size:
                 raise DownloadError(f"the server offers {total} bytes, not {size}", is_final=True)
             name = Path(urlsplit(url).path).name
@@ -148,8 +149,7 @@ def receive(url: str, file: BinaryIO, size: int | None) -> None:
                     progress.add(len(chunk))
     except urllib.error.HTTPError as error:
         if error.code == RANGE_NOT_SATISFIABLE and begin:
-            file.truncate(0)
-            file.seek(0)
+            empty(file)
             raise DownloadError("the server has less than what came before") from error
         refused = 400 <= error.code < 500 and error.code not in (REQUEST_TIMEOUT, TOO_MANY_REQUESTS)
         raise DownloadError(f"the server answered {error.code} {error.reason}", refused) from error
@@ -162,6 +162,12 @@ def receive(url: str, file: BinaryIO, size: int | None) -> None:
     # The end of a cut connection looks like the end of the file.
     if total is not None and file.tell() != total:
         raise DownloadError(f"only {file.tell()} of {total} bytes came")
+
+
+def empty(file: BinaryIO) -> None:
+    """Starts a file over."""
+    file.truncate(0)
+    file.seek(0)
 
 
 def offered(answer: http.client.HTTPResponse) -> tuple[int, int | None]:
