@@ -65,6 +65,7 @@ setup(
             "moe-nmt-subword = moe_nmt.cli.subword:main",
             "moe-nmt-tune = moe_nmt.cli.tune:main",
             "moe-nmt-plan = moe_nmt.cli.plan:main",
+            "moe-nmt-prepare = moe_nmt.cli.prepare:main",
         ],
     },
     zip_safe=False,

@@ -43,6 +43,7 @@ TRAPS: list[tuple[bytes, bytes, str]] = [
     (b"a b", b"a b c d", "ratio"),
 ]
 TAKEN = {"not UTF-8": 2, "empty": 3, "too long": 1, "ratio": 2, "held out": 2}
+NOT_COMPARED = {".stages", "archives"}  # when it was; what was downloaded
 TRAP_DUPLICATES = 7  # of the traps that are left, in every corpus but the first
 
 
@@ -167,3 +168,13 @@ class Miniature:
             *("--corpora", *map(str, self.corpora), "--valid-sets", *map(str, self.valid)),
             *("--test-sets", str(self.test), "--vocabulary", "200", *map(str, more)),
         ]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of an output folder that must not depend on how often a run was interrupted."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*"))
+    return {
+        str(path): (folder / path).read_bytes()
+        for path in sorted(paths)
+        if path.parts[0] not in NOT_COMPARED and (folder / path).is_file()
+    }

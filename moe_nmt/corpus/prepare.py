@@ -296,5 +296,9 @@ def tools(*packages: str) -> dict[str, str]:
 
 def prepare(settings: Settings) -> None:
     """Does all that is not done yet."""
+    names = [text.name for text in settings.train]
+    for name in names:
+        if names.count(name) > 1:
+            raise SystemExit(f"moe_nmt: two training texts are called {name}: leave one out")
     with Stages(settings.folder) as stages:
         Preparation(settings, stages).run()
