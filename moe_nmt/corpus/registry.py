@@ -88,12 +88,8 @@ def sacrebleu_set(name: str, languages: tuple[str, str]) -> Corpus:
     if members is None:
         known = ", ".join(dataset.langpairs)
         raise SystemExit(f"moe_nmt: sacreBLEU's {name} has no {pair}: it has {known}")
-    if (
-        dataset.data is None
-        or len(dataset.data) != 1
-        or not dataset.md5
-        or not isinstance(members, list)
-    ):
+    is_pair = isinstance(members, list) and len(members) >= 2
+    if dataset.data is None or len(dataset.data) != 1 or not dataset.md5 or not is_pair:
         raise SystemExit(
             f"moe_nmt: sacreBLEU's {name} is not one archive of two files: "
             "get its text with sacrebleu --echo and name the files with --valid or --test"

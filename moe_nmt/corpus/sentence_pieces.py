@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import sentencepiece
 
+THREADS = 16  # whatever the machine has: sums of floats depend on their number
+
 
 def learn_sentence_pieces(
     sentences: Iterable[str], size: int, seed: int, coverage: float = 1.0
@@ -25,7 +27,7 @@ def learn_sentence_pieces(
             normalization_rule_name="identity",  # the text is normalised already
             bos_id=-1,  # fairseq's dictionary has its own
             eos_id=-1,
-            num_threads=1,  # sums of floats depend on the number of threads
+            num_threads=THREADS,
             minloglevel=2,
         )
     except RuntimeError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +84,7 @@ class Stages:
         self.manifest(stage).unlink(missing_ok=True)
         self.clear(stage, key)
         self.record(self.started(stage), key=key)
-        begin = time.monotonic()
+        begin, cpu = time.monotonic(), sum(os.times()[:4])
         facts = action() or {}
         for path in stage.outputs:
             if not (self.folder / path).exists():
@@ -97,6 +98,7 @@ class Stages:
             outputs=self.hashed_outputs(stage),
             facts=facts,
             seconds=round(seconds, 2),
+            cpu_seconds=round(sum(os.times()[:4]) - cpu, 2),
             finished=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         )
         say(stage.name, f"done in {seconds:.0f} s")
