@@ -11,10 +11,11 @@ memory, while fairseq merges files of workers through lists of all sentences.
 from __future__ import annotations
 
 import struct
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,18 +56,18 @@ def binarise(text: Path, dictionary: Path, prefix: Path, workers: int) -> dict[s
     words = read_dictionary(dictionary)
     is_short = len(words) < MOST_SHORT
     dtype: np.dtype[Any] = np.dtype(np.uint16 if is_short else np.uint32)
-    lengths = prefix.with_name(f"{prefix.name}.lengths.part")
     sentences = subwords = unknown = 0
     with (
         written_whole(prefix.with_name(f"{prefix.name}.bin")) as data,
         written_whole(prefix.with_name(f"{prefix.name}.idx")) as index,
+        tempfile.TemporaryFile(dir=prefix.parent) as lengths,
         Progress(f"binarising {text.name}", "lines") as progress,
     ):
-        with data.open("wb") as data_file, lengths.open("wb") as lengths_file:
+        with data.open("wb") as data_file:
             blocks = read_blocks([text], BLOCK)
             for numbers, sizes, unseen in ordered_map(Binariser(words, dtype), blocks, workers):
                 data_file.write(numbers)
-                lengths_file.write(sizes)
+                lengths.write(sizes)
                 count = len(sizes) // 4
                 sentences += count
                 subwords += len(numbers) // dtype.itemsize - count
@@ -81,12 +82,11 @@ def binarise(text: Path, dictionary: Path, prefix: Path, workers: int) -> dict[s
                 ends = place + np.cumsum(chunk, dtype=np.int64) * dtype.itemsize
                 file.write(np.concatenate([[place], ends[:-1]]).astype(np.int64).tobytes())
                 place = int(ends[-1])
-    lengths.unlink()
     return {"sentences": sentences, "subwords": subwords, "unknown": unknown}
 
 
-def read_lengths(path: Path) -> Iterator[NDArray[np.int32]]:
+def read_lengths(file: IO[bytes]) -> Iterator[NDArray[np.int32]]:
     """The lengths of all sentences, some at a time."""
-    with path.open("rb") as file:
-        while len(chunk := np.fromfile(file, np.int32, CHUNK)):
-            yield chunk
+    file.seek(0)
+    while data := file.read(4 * CHUNK):
+        yield np.frombuffer(data, np.int32)

@@ -9,6 +9,7 @@ Both sides are counted after every stage.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from typing import Any
 
 from moe_nmt.corpus.archives import extract, fetch, quoted_count
 from moe_nmt.corpus.binarise import binarise
-from moe_nmt.corpus.clean import Cleaner, clean
+from moe_nmt.corpus.clean import FILTERS, Cleaner, clean
 from moe_nmt.corpus.dictionary import build_dictionary
 from moe_nmt.corpus.duplicates import merge
 from moe_nmt.corpus.files import (
@@ -30,7 +31,7 @@ from moe_nmt.corpus.files import (
 from moe_nmt.corpus.held_out import Pair, held_out_sentences, write_held_out
 from moe_nmt.corpus.own_text import OwnText
 from moe_nmt.corpus.registry import Corpus
-from moe_nmt.corpus.report import write_manifest, write_report
+from moe_nmt.corpus.report import BINARISED, CLEAN, HELD_OUT, write_manifest, write_report
 from moe_nmt.corpus.stages import Facts, Stage, Stages
 from moe_nmt.corpus.subword import apply_to_file, learn
 
@@ -148,7 +149,7 @@ class Preparation:
             return facts
 
         names = [*self.pair(f"published/{split}.{{}}"), *self.pair(f"text/{split}.{{}}")]
-        self.stage(f"held-out.{split}", tools(), inputs, names, action)
+        self.stage(f"{HELD_OUT}{split}", tools(), inputs, names, action)
 
     def clean(self, name: str, texts: Pair) -> None:
         """Cleans one corpus."""
@@ -174,7 +175,7 @@ class Preparation:
 
         recipe = {"max-words": settings.max_words, "max-ratio": settings.max_ratio, **tools()}
         names = [*self.pair(f"clean/{name}.{{}}"), f"clean/{name}.digests"]
-        self.stage(f"clean.{name}", recipe, inputs, names, action)
+        self.stage(f"{CLEAN}{name}", recipe, inputs, names, action)
 
     def merge(self) -> None:
         """Joins the corpora without duplicates."""
@@ -196,9 +197,11 @@ class Preparation:
                     f"moe_nmt: {outputs[0]} has {lines} lines, not {sum(kept)}: {LOST}"
                 )
             if lines == 0:
+                taken = sum((Counter(self.facts[f"{CLEAN}{name}"]) for name in names), Counter())
+                found = ", ".join(f"{taken[reason]} {reason}" for reason in FILTERS)
                 raise SystemExit(
-                    "moe_nmt: the filters left no pair for training: are --max-words and "
-                    f"--max-ratio right? {self.folder / '.stages'} tells what each took"
+                    f"moe_nmt: the filters left none of {taken['pairs']} training pairs ({found}): "
+                    "are the files text in UTF-8, and --max-words and --max-ratio right?"
                 )
             return dict(zip(names, kept, strict=True))
 
@@ -283,7 +286,7 @@ class Preparation:
             *self.pair(f"pieces/{split}.{{}}"), self.pair("binarised/dict.{}.txt")[0]
         )
         names = [f"{prefix}.{kind}" for prefix in prefixes for kind in ("bin", "idx")]
-        self.stage(f"binarised.{split}", tools(), inputs, names, action)
+        self.stage(f"{BINARISED}{split}", tools(), inputs, names, action)
 
 
 def tools(*packages: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,8 @@ class Corpus:
     @property
     def path(self) -> str:
         """Where the archive lies in a folder of archives: as on the server, wmt13/test.tgz."""
-        return urlsplit(self.urls[0]).path.lstrip("/")
+        parts = urlsplit(self.urls[0]).path.split("/")
+        return "/".join(part for part in parts if part not in ("", ".", ".."))
 
 
 def find_corpus(name: str, languages: tuple[str, str]) -> Corpus:
@@ -52,6 +54,8 @@ def read_description(path: Path, languages: tuple[str, str]) -> Corpus:
         urls = tuple(map(str, archive["urls"]))
         if not urls or not all(isinstance(pair["members"], dict) for pair in pairs.values()):
             raise ValueError("urls or members are missing")
+        if not re.fullmatch(r"\w[\w.-]*", name := str(data["name"])):
+            raise ValueError(f"the name {name} must be letters, digits and dashes")
         pair = of_languages(pairs, languages)
         if pair is None:
             raise SystemExit(
@@ -59,7 +63,7 @@ def read_description(path: Path, languages: tuple[str, str]) -> Corpus:
             )
         members = pair["members"]
         source, target = (str(members[language]) for language in languages)
-        return Corpus(str(data["name"]), urls, checksum, (source, target), pair.get("lines"))
+        return Corpus(name, urls, checksum, (source, target), pair.get("lines"))
     except OSError as error:
         raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -117,8 +117,11 @@ def cut_off(path: Path) -> None:
         ("--valid-sets wmt22 --train a.en a.de", "wmt22 is not one archive of two files: get its"),
         ("--train a.en a.de --valid valid.en valid.de --workers 0", "--workers must be at least 1"),
         ("--train a.en a.de --valid valid.en valid.de --max-ratio nan", "--max-ratio must be at l"),
-        ("--train a.en a.de --valid valid.en valid.de --max-words 1", "the filters left no pair"),
-        ("--train a.en a.de --valid a.en a.de", "the filters left no pair for training"),
+        (
+            "--train a.en a.de --valid valid.en valid.de --max-words 1",
+            "the filters left none of 300 tr",
+        ),
+        ("--train a.en a.de --valid a.en a.de", "2 ratio, 298 held out): are the files"),
         ("--train a.en a.de --valid valid.en valid.de --character-coverage 0", "more than 0 and a"),
         ("--train a.en a.de --valid valid.en valid.de --vocabulary 9", "--vocabulary 9 is fewer"),
         (
