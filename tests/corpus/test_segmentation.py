@@ -130,7 +130,7 @@ def test_rare_characters_are_left_out_by_coverage(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("".join(f"{s}\n" for s in SENTENCES * 9) + "漢\n", "utf-8")
     has_rare = []
     for coverage in (1.0, 0.999):
-        learn([tmp_path / "text"], "sentencepiece", 80, 1, tmp_path / "model", coverage=coverage)
+        learn([tmp_path / "text"], "sentencepiece", 60, 1, tmp_path / "model", coverage=coverage)
         has_rare.append("漢".encode() in (tmp_path / "model").read_bytes())
     assert has_rare == [True, False]
 
