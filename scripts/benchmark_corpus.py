@@ -125,7 +125,7 @@ def peers(folder: Path, workers: int) -> dict[str, Callable[[], object]]:
     scratch.mkdir(exist_ok=True)
     text, pieces = out / "text/train.en", out / "pieces/train.en"
     model, merges = out / "subword.model", scratch / "merges"
-    learn([text], "bpe", 8000, 1, merges, sample=50_000)
+    learn([text], "bpe", 2000, 1, merges, sample=5_000)
     dictionary = scratch / "dict.en.txt"
 
     def spm() -> None:

@@ -50,7 +50,10 @@ def ordered_map(
             else:
                 worker = busy.popleft()
                 yield result_of(worker)
-            worker.pipe.send(block)
+            try:
+                worker.pipe.send(block)
+            except OSError as error:
+                raise dead(worker) from error
             busy.append(worker)
         for worker in busy:
             yield result_of(worker)
@@ -97,12 +100,17 @@ def result_of(worker: Worker) -> Any:
     """Waits for a worker's result; its exception becomes ours."""
     try:
         result, error = worker.pipe.recv()
-    except EOFError as ended:
-        worker.process.join()
-        raise SystemExit(
-            f"moe_nmt: a worker process ended with status {worker.process.exitcode}: "
-            "if memory ran out, take fewer with --workers"
-        ) from ended
+    except (EOFError, OSError) as ended:
+        raise dead(worker) from ended
     if error is not None:
         raise error
     return result
+
+
+def dead(worker: Worker) -> SystemExit:
+    """What is said of a worker that has ended."""
+    worker.process.join()
+    return SystemExit(
+        f"moe_nmt: a worker process ended with status {worker.process.exitcode}: "
+        "if memory ran out, take fewer with --workers"
+    )

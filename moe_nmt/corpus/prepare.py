@@ -153,6 +153,8 @@ class Preparation:
 
     def clean(self, name: str, texts: Pair) -> None:
         """Cleans one corpus."""
+        if texts[0].suffix == ".sgm":
+            raise SystemExit(f"moe_nmt: {texts[0]} is a test set: name text to train on")
         settings = self.settings
         held_out = [self.two(f"text/{split}.{{}}") for split in settings.held_out]
         inputs = dict(zip(self.pair(f"{name}.{{}}"), texts, strict=True))

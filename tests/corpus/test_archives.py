@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from miniature_wmt import tar
 
-from moe_nmt.corpus.archives import extract
+from moe_nmt.corpus.archives import extract, quoted_count
+from moe_nmt.corpus.download import Checksum
+from moe_nmt.corpus.registry import Corpus
 
 TEXT = b"one\rmore\ntwo\nthree"
 
@@ -80,3 +82,11 @@ def test_a_folder_is_no_text(tmp_path: Path) -> None:
     path.write_bytes(buffer.getvalue())
     with pytest.raises(SystemExit, match=r"a in .*archive.tar is no file"):
         extract(path, outputs(tmp_path, "a"))
+
+
+def test_another_number_of_pairs_than_quoted_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = Corpus("a", ("https://host/a.tgz",), Checksum("md5", "0" * 32), ("en", "fr"), pairs=7)
+    quoted_count(corpus, 7)
+    assert capsys.readouterr().err == ""
+    quoted_count(corpus, 8)
+    assert capsys.readouterr().err.startswith("moe_nmt: a has 8 pairs while 7 are quoted; its che")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -59,6 +60,19 @@ def test_a_worker_that_is_killed_is_one_sentence() -> None:
 
     with pytest.raises(SystemExit, match=r"status -9: if memory ran out, take fewer with --work"):
         list(ordered_map(dies, range(3), 2))
+
+
+def test_a_worker_that_is_killed_between_blocks_is_one_sentence() -> None:
+    def dies_later(block: int) -> None:
+        Timer(0.01, os._exit, [9]).start()
+
+    def slowly() -> Iterator[int]:
+        for block in range(100):
+            time.sleep(0.02)
+            yield block
+
+    with pytest.raises(SystemExit, match=r"status 9: if memory ran out"):
+        list(ordered_map(dies_later, slowly(), 2))
 
 
 def is_running(process: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import subprocess
@@ -15,55 +14,41 @@ from miniature_wmt import ROOT, Miniature, contents
 
 from moe_nmt.cli.prepare import main
 
+MOST_LINES = 46  # two of every stage of English-French
 
-def start(miniature: Miniature, folder: Path) -> subprocess.Popen[str]:
-    """Starts a run in a process of its own, and waits until it says something."""
+
+def killed(miniature: Miniature, folder: Path, lines: int, delay: float) -> None:
+    """Kills a run some seconds after it said some lines.
+
+    Only the main process is killed: its workers must notice.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "moe_nmt.cli.prepare", *miniature.options(folder, "--workers", 2)],
         cwd=ROOT,
         env={**os.environ, "no_proxy": "127.0.0.1"},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
     assert process.stdout is not None
-    process.stdout.readline()
-    return process
-
-
-def killed(miniature: Miniature, folder: Path, moment: float) -> bool:
-    """Kills a run after some seconds; returns whether it was still running.
-
-    Only the main process is killed: its workers must notice.
-    """
-    process = start(miniature, folder)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=moment)
-    was_running = process.poll() is None
+    for _ in range(lines):
+        process.stdout.readline()
+    time.sleep(delay)
     process.kill()
     process.communicate()  # returns when the workers have closed the pipe, too
-    return was_running
 
 
-@pytest.fixture(scope="session")
-def duration(miniature: Miniature, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Seconds that a run takes after its first words."""
-    process = start(miniature, tmp_path_factory.mktemp("timed") / "dest")
-    begin = time.monotonic()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    return time.monotonic() - begin
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_again_and_again(
-    seed: int, miniature: Miniature, undisturbed: Path, duration: float, tmp_path: Path
-) -> None:
+def moment(seed: int) -> tuple[int, float]:
+    """How many lines a run says before it is killed, and the seconds after the last one."""
     draw = random.Random(seed)
-    moments = sorted(draw.uniform(0, 0.8 * duration) for _ in range(3))
-    were_running = [killed(miniature, tmp_path / "dest", moment) for moment in moments]
-    assert were_running[0]
+    return draw.randint(1, MOST_LINES), draw.choice([0.0, draw.uniform(0, 0.1), draw.uniform(0, 1)])
+
+
+@pytest.mark.parametrize("seeds", [range(3), range(3, 6)])
+def test_killed_again_and_again(
+    seeds: range, miniature: Miniature, undisturbed: Path, tmp_path: Path
+) -> None:
+    for lines, delay in sorted(map(moment, seeds)):
+        killed(miniature, tmp_path / "dest", lines, delay)
     main(miniature.options(tmp_path / "dest"))
     assert contents(tmp_path / "dest") == contents(undisturbed)
 
@@ -71,8 +56,8 @@ def test_killed_again_and_again(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_killed_at_any_moment(
-    seed: int, miniature: Miniature, undisturbed: Path, duration: float, tmp_path: Path
+    seed: int, miniature: Miniature, undisturbed: Path, tmp_path: Path
 ) -> None:
-    killed(miniature, tmp_path / "dest", random.Random(seed).uniform(0, duration))
+    killed(miniature, tmp_path / "dest", *moment(seed))
     main(miniature.options(tmp_path / "dest"))
     assert contents(tmp_path / "dest") == contents(undisturbed)
