@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import struct
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-FAULTS = ("503", "cut", "wrong bytes", "no ranges", "wrong range", "other size")
+FAULTS = ("503", "cut", "wrong bytes", "no ranges", "wrong range", "other size", "reset")
 
 
 @dataclass
@@ -43,6 +45,10 @@ def serve(folder: Path) -> Iterator[Server]:
                 self.send_error(404)
             elif fault == "503":
                 self.send_error(503)
+            elif fault == "reset":  # no answer at all
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.connection.close()
             else:
                 self.answer((folder / name).read_bytes(), asked, fault)
 

@@ -58,7 +58,7 @@ def extract(archive: Path, outputs: Mapping[str, Path]) -> dict[str, int]:
                     lines[name] = copy(file, name, temporary, raw, bar)
                 if len(lines) == len(outputs):
                     break
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise SystemExit(
             f"moe_nmt: {archive} is not a whole archive ({error}): remove it and get it again"
         ) from error
@@ -73,12 +73,15 @@ def copy(file: IO[bytes], name: str, output: Path, raw: BinaryIO, progress: Prog
     """Copies a member; returns its number of lines, an unended last one among them."""
     lines, last = 0, b"\n"
     source = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if name.endswith(".gz") else file
-    with output.open("wb") as written:
-        while chunk := source.read(CHUNK):
-            written.write(chunk)
-            lines += chunk.count(b"\n")
-            last = chunk[-1:]
-            progress.add(raw.tell() - progress.done)
+    try:
+        with output.open("wb") as written:
+            while chunk := source.read(CHUNK):
+                written.write(chunk)
+                lines += chunk.count(b"\n")
+                last = chunk[-1:]
+                progress.add(raw.tell() - progress.done)
+    except gzip.BadGzipFile as error:  # an OSError, but not of the writing
+        raise tarfile.ReadError(str(error)) from error
     return lines + (last != b"\n")
 
 

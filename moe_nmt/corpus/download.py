@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from moe_nmt.corpus.progress import Progress
@@ -132,36 +132,53 @@ def complete(url: str, part: Path, checksum: Checksum | None) -> None:
 def receive(url: str, file: BinaryIO, size: int | None) -> None:
     """One attempt: appends what is missing to ``file``, or all where a server has no ranges."""
     begin = file.tell()
+    with request(url, begin) as answer:
+        if answer.status == RANGE_NOT_SATISFIABLE:
+            empty(file)
+            raise DownloadError("the server has less than what came before")
+        first, total = offered(answer)
+        if first != begin:
+            empty(file)
+        if first not in (0, begin):
+            raise DownloadError("the server sent another part of the file")
+        if None not in (size, total) and total != size:
+            raise DownloadError(f"the server offers {total} bytes, not {size}", is_final=True)
+        name = Path(urlsplit(url).path).name
+        with Progress(f"downloading {name}", "MB", total, 1_000_000, file.tell()) as progress:
+            while chunk := read(answer):
+                file.write(chunk)
+                progress.add(len(chunk))
+    # The end of a cut connection looks like the end of the file.
+    if total is not None and file.tell() != total:
+        raise DownloadError(f"only {file.tell()} of {total} bytes came")
+
+
+def request(url: str, begin: int) -> http.client.HTTPResponse:
+    """Asks for a file from its byte ``begin`` on."""
     try:
-        request = urllib.request.Request(url, headers={"Range": f"bytes={begin}-"} if begin else {})
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            first, total = offered(answer)
-            if first != begin:
-                empty(file)
-            if first not in (0, begin):
-                raise DownloadError("the server sent another part of the file")
-            if None not in (size, total) and total != size:
-                raise DownloadError(f"the server offers {total} bytes, not {size}", is_final=True)
-            name = Path(urlsplit(url).path).name
-            with Progress(f"downloading {name}", "MB", total, 1_000_000, file.tell()) as progress:
-                while chunk := answer.read(CHUNK):
-                    file.write(chunk)
-                    progress.add(len(chunk))
+        headers = {"Range": f"bytes={begin}-"} if begin else {}
+        asked = urllib.request.Request(url, headers=headers)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(asked, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == RANGE_NOT_SATISFIABLE and begin:
-            empty(file)
-            raise DownloadError("the server has less than what came before") from error
+            return cast(http.client.HTTPResponse, error)
         refused = 400 <= error.code < 500 and error.code not in (REQUEST_TIMEOUT, TOO_MANY_REQUESTS)
         raise DownloadError(f"the server answered {error.code} {error.reason}", refused) from error
     except urllib.error.URLError as error:
         raise DownloadError(str(error.reason)) from error
     except ValueError as error:
         raise DownloadError("that is no address", is_final=True) from error
-    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+    except (http.client.HTTPException, OSError) as error:
         raise DownloadError(f"the connection broke ({type(error).__name__})") from error
-    # The end of a cut connection looks like the end of the file.
-    if total is not None and file.tell() != total:
-        raise DownloadError(f"only {file.tell()} of {total} bytes came")
+    return answer
+
+
+def read(answer: http.client.HTTPResponse) -> bytes:
+    """The next bytes; apart from their writing, so that each one's errors are told apart."""
+    try:
+        return answer.read(CHUNK)
+    except (http.client.HTTPException, OSError) as error:
+        raise DownloadError(f"the connection broke ({type(error).__name__})") from error
 
 
 def empty(file: BinaryIO) -> None:

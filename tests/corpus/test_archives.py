@@ -64,9 +64,12 @@ def test_a_truncated_archive_is_never_taken_for_complete(compressed: bool, tmp_p
             assert wanted["third"].read_bytes() == b"x"
 
 
-def test_a_truncated_gz_member(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged", [gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:-8] + bytes(8), TEXT]
+)
+def test_a_damaged_gz_member(damaged: bytes, tmp_path: Path) -> None:
     path = tmp_path / "archive.tar"
-    path.write_bytes(tar({"a.gz": gzip.compress(TEXT)[:-9]}))
+    path.write_bytes(tar({"a.gz": damaged}))
     with pytest.raises(SystemExit, match=r"archive.tar is not a whole archive \(.*\): remove it"):
         extract(path, outputs(tmp_path, "a.gz"))
     assert not (tmp_path / "a").exists()

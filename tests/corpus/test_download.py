@@ -51,7 +51,7 @@ def get(server: Server, path: Path, *names: str, checksum: Checksum | None = CHE
 def test_resumes_a_broken_download_by_ranges(
     server: Server, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.faults["file"] = ["503", "cut", "503", "cut"]
+    server.faults["file"] = ["503", "cut", "reset", "cut"]
     get(server, path)
     assert path.read_bytes() == CONTENT
     quarter = HALF + HALF // 2
