@@ -97,11 +97,14 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
     assert len(workers) == 3
     assert all(map(is_running, workers))
     parent.kill()
-    parent.communicate()
+    parent.wait()
+    parent.stdout.close()
     deadline = time.monotonic() + 10
-    while any(map(is_running, workers)) and time.monotonic() < deadline:
+    while (left := [*filter(is_running, workers)]) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not any(map(is_running, workers))
+    for worker in left:
+        os.kill(worker, signal.SIGKILL)
+    assert not left
 
 
 def test_cores_are_those_this_process_may_use() -> None:

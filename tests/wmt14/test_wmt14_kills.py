@@ -34,7 +34,7 @@ def killed(miniature: Miniature, folder: Path, lines: int, delay: float) -> None
         process.stdout.readline()
     time.sleep(delay)
     process.kill()
-    process.communicate()  # returns when the workers have closed the pipe, too
+    process.communicate(timeout=60)  # returns when the workers have closed the pipe, too
 
 
 def moment(seed: int) -> tuple[int, float]:
