@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from fairseq.models import FairseqEncoderDecoderModel, register_model
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
 from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.build import build_mixture_of_experts
+from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.layer import MixtureOfExperts
 
 NAME = "gnmt_moe"
@@ -58,6 +60,21 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
             prev_output_tokens, encoder_out, features_only=features_only
         )
         return output
+
+    def prepare_for_inference_(self, cfg: Any) -> None:
+        """Gets ready to translate, in the precision of the task."""
+        super().prepare_for_inference_(cfg)
+        if str(getattr(cfg.task, "precision", "fp32")) == "bf16":
+            self.to_bfloat16()
+
+    def to_bfloat16(self) -> None:
+        """Casts all weights to bfloat16 for good, but those of gates: they compute in float32."""
+        gates = {
+            p for module in self.modules() if isinstance(module, Gate) for p in module.parameters()
+        }
+        for parameter in self.parameters():
+            if parameter not in gates:
+                parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def build_model(

@@ -1,6 +1,7 @@
 """Translation between two languages for models whose experts may live on several workers."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from torch import Tensor
 from moe_nmt.distributed import ExpertParallel, Workers, whole_parameters
 from moe_nmt.launch import is_one_of_many, refuse_lone_worker
 from moe_nmt.options import option
+from moe_nmt.search import SearchConfig, build_generator
+from moe_nmt.search.build import check_other_search, other_search
+from moe_nmt.search.unknown_words import UnknownWords
 
 # What fairseq logs of BLEU, in its order, which all workers have to share.
 BLEU_COUNTS = ["_bleu_sys_len", "_bleu_ref_len"]
@@ -26,7 +30,7 @@ for order in range(EVAL_BLEU_ORDER):
 
 
 @dataclass
-class ExpertParallelTranslationConfig(TranslationConfig):
+class ExpertParallelTranslationConfig(SearchConfig, TranslationConfig):
     """Options of ``--task expert_parallel_translation``."""
 
     left_pad_source: bool = option(False, "recurrent encoders need the padding at the end")
@@ -52,6 +56,7 @@ class ExpertParallelTranslationTask(TranslationTask):
 
     def __init__(self, cfg: Any, src_dict: Dictionary, tgt_dict: Dictionary) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
+        self.unknown_words: UnknownWords | None = None
         if cfg.left_pad_source:
             raise SystemExit(
                 "moe_nmt: recurrent encoders need sources padded at the end: "
@@ -143,6 +148,39 @@ class ExpertParallelTranslationTask(TranslationTask):
             left_pad_source=False,
             constraints=constraints,
         )
+
+    def build_generator(
+        self,
+        models: Any,
+        args: Any,
+        seq_gen_cls: Any = None,
+        extra_gen_cls_kwargs: Any = None,
+        prefix_allowed_tokens_fn: Any = None,
+    ) -> Any:
+        """GNMT's beam search, or what fairseq has for another kind of search."""
+        name = other_search(models, args)
+        if prefix_allowed_tokens_fn is not None:
+            name = "prefix_allowed_tokens_fn"
+        if name is None:
+            # fairseq-interactive is the only command that gives no arguments for a language model
+            interactive = extra_gen_cls_kwargs is None
+            generator = build_generator(self, models, args, interactive)
+            self.unknown_words = generator.unknown_words
+            return generator
+        check_other_search(name, args)
+        return super().build_generator(
+            models, args, seq_gen_cls, extra_gen_cls_kwargs, prefix_allowed_tokens_fn
+        )
+
+    def get_interactive_tokens_and_lengths(
+        self, lines: list[str], encode_fn: Callable[[str], str]
+    ) -> tuple[list[Tensor], list[int]]:
+        """Reads sentences typed in by a user, and their unknown words where these are replaced."""
+        if self.unknown_words is not None:
+            self.unknown_words.add(encode_fn(line) for line in lines)
+        tokens: tuple[list[Tensor], list[int]]
+        tokens = super().get_interactive_tokens_and_lengths(lines, encode_fn)
+        return tokens
 
     def can_reuse_epoch_itr(self, dataset: Any) -> bool:
         """Lets every epoch of training make its own batches.
