@@ -12,7 +12,7 @@ import json
 import time
 from pathlib import Path
 
-from moe_nmt.corpus.files import written_whole
+from moe_nmt.corpus.files import write_text
 
 COARSE = 2.0  # seconds
 
@@ -49,6 +49,5 @@ class Hashes:
             raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
         if now - stat.st_ctime > COARSE:
             self.known[str(path)] = [*state, digest]
-            with written_whole(self.memory) as temporary:
-                temporary.write_text(json.dumps(self.known), encoding="utf-8")
+            write_text(self.memory, json.dumps(self.known))
         return digest
