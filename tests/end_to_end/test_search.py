@@ -181,9 +181,7 @@ def test_unknown_words_are_those_they_attend_to(
         assert hypotheses(output) == expected
         said = [line.split("\t")[1] for line in output.splitlines() if line.startswith("S-")]
         assert said == sources
-        assert any(
-            {"Xaxaxa", "Axaxaxa", "mlö", "Tlön"} & set(text.split()) for text in expected.values()
-        )
+        assert not any("<unk>" in text for text in expected.values())
 
 
 def test_unknown_words_of_a_raw_data_set(
