@@ -54,14 +54,18 @@ setup(
     ],
     extras_require={
         "plot": ["matplotlib"],
-        "dev": ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"],
+        "moses": ["sacremoses"],
+        "dev": ["sacremoses", "pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": [
             "moe-nmt-average = moe_nmt.cli.average:main",
             "moe-nmt-inspect = moe_nmt.cli.inspect:main",
+            "moe-nmt-score = moe_nmt.cli.score:main",
             "moe-nmt-subword = moe_nmt.cli.subword:main",
+            "moe-nmt-tune = moe_nmt.cli.tune:main",
             "moe-nmt-plan = moe_nmt.cli.plan:main",
+            "moe-nmt-prepare = moe_nmt.cli.prepare:main",
         ],
     },
     zip_safe=False,

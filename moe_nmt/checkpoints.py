@@ -26,6 +26,8 @@ from fairseq.trainer import Trainer
 from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
+from moe_nmt.distributed import whole_shapes
+
 
 def allow_fairseq_types() -> None:
     """Adds the harmless types found in fairseq's checkpoints to torch's safe list."""
@@ -94,12 +96,27 @@ def check_before_loading() -> None:
                 state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
             # fairseq restores a task's state everywhere but here.
             trainer.task.load_state_dict(state.get("task_state", {}))
-            refuse_other_sizes(path, state["model"], trainer.get_model().state_dict())
+            refuse_other_sizes(path, state["model"], whole_shapes(trainer.get_model()))
+            workers_then = state["cfg"]["distributed_training"]["distributed_world_size"]
+            extra_state = resume(trainer, path, *args, **kwargs)
+            position = extra_state["train_iterator"]
+            position["iterations_in_epoch"] = rescale(
+                position["iterations_in_epoch"], workers_then, trainer.data_parallel_world_size
+            )
+            return extra_state
         return resume(trainer, path, *args, **kwargs)
 
     checkpoint_utils.load_model_ensemble_and_task = checked_load_models
     checkpoint_utils.load_checkpoint_to_cpu = checked_load
     Trainer.load_checkpoint = checked_resume
+
+
+def rescale(batches: int, workers_then: int, workers_now: int) -> int:
+    """How many batches of an epoch each worker has seen, when there were other workers.
+
+    fairseq counts those of one worker. What does not come out even is seen again, not left out.
+    """
+    return batches * workers_then // workers_now
 
 
 @contextmanager

@@ -47,10 +47,10 @@ def task_of(source: Dictionary, target: Dictionary) -> Any:
     return SimpleNamespace(source_dictionary=source, target_dictionary=target)
 
 
-def build(**options: object) -> GNMTMoEModel:
+def build(vocabulary: int = 20, seed: int = 1, **options: object) -> GNMTMoEModel:
     """A model whose gates have been drawn at random, not left at zero; in evaluation mode."""
-    torch.manual_seed(1)
-    words = dictionary()
+    torch.manual_seed(seed)
+    words = dictionary(vocabulary)
     model = GNMTMoEModel.build_model(GNMTMoEConfig(**{**SIZES, **options}), task_of(words, words))
     for name, parameter in model.named_parameters():
         if "gate" in name and "threshold" not in name:
@@ -58,10 +58,10 @@ def build(**options: object) -> GNMTMoEModel:
     return model.eval()
 
 
-def sentences(*lengths: int, seed: int = 1) -> list[Tensor]:
+def sentences(*lengths: int, seed: int = 1, vocabulary: int = 20) -> list[Tensor]:
     """Random sentences of these lengths, the end of sentence included."""
     generator = torch.Generator().manual_seed(seed)
-    words = [torch.randint(4, 20, (length - 1,), generator=generator) for length in lengths]
+    words = [torch.randint(4, vocabulary, (length - 1,), generator=generator) for length in lengths]
     return [torch.cat([sentence, torch.tensor([2])]) for sentence in words]
 
 
@@ -81,4 +81,5 @@ def collate(sources: list[Tensor], targets: list[Tensor], more_padding: int = 0)
         },
         "target": padded(targets),
         "ntokens": sum(len(sentence) for sentence in targets),
+        "nsentences": len(targets),
     }

@@ -8,15 +8,11 @@ import os
 import random
 import re
 import subprocess
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import yaml
+from http_server import serve
 
 from moe_nmt.corpus import download as downloading
 from moe_nmt.corpus.download import download
@@ -61,43 +57,6 @@ def publish(folder: Path, url: str = "http://127.0.0.1:9/{split}.{language}.gz")
     description = folder / "corpus.yaml"
     description.write_text(yaml.safe_dump({"url": url, "splits": splits}))
     return description
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
-    """Serves a folder; yields its address and how often each file was asked for.
-
-    The first time train.en.gz is answered with 503, and val.de.gz is cut off.
-    """
-    requests: Counter[str] = Counter()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.removeprefix("/")
-            requests[name] += 1
-            if not (folder / name).is_file():
-                self.send_error(404)
-            elif name == "train.en.gz" and requests[name] == 1:
-                self.send_error(503)
-            else:
-                body = (folder / name).read_bytes()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                is_cut = name == "val.de.gz" and requests[name] == 1
-                self.wfile.write(body[: len(body) // 2] if is_cut else body)
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_address[1]}", requests
-        finally:
-            http.shutdown()
-            thread.join()
 
 
 def script(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -155,7 +114,7 @@ def test_from_a_folder_to_binarised_data(tmp_path: Path) -> None:
     options[options.index("--samples") + 1] = 2
     options[-1] = "subword-held-out"
     changed = script(*options, cwd=tmp_path)
-    assert "[subword-train] inputs or options changed, running again\n" in changed.stdout
+    assert "[subword-train] changed: the command; running again\n" in changed.stdout
     assert states(changed.stdout) == {
         **dict.fromkeys(stages[:-1], "up to date"), "subword-train": "done",
     }  # fmt: skip
@@ -163,8 +122,9 @@ def test_from_a_folder_to_binarised_data(tmp_path: Path) -> None:
 
 
 def test_downloads_are_tried_again(tmp_path: Path) -> None:
-    with server(tmp_path / "published") as (address, requests):
-        description = publish(tmp_path / "published", address + "/{split}.{language}.gz")
+    with serve(tmp_path / "published") as server:
+        description = publish(tmp_path / "published", server.address + "/{split}.{language}.gz")
+        server.faults |= {"train.en.gz": ["503"], "val.de.gz": ["cut"]}
         options = ["de", "en", "--data", description, "--out", tmp_path / "out", "--until", "raw"]
         got = script(*options, cwd=tmp_path)
     assert got.returncode == 0, got.stderr
@@ -172,7 +132,8 @@ def test_downloads_are_tried_again(tmp_path: Path) -> None:
     assert "train.en.gz: the server answered 503 Service Unavailable; trying again" in got.stderr
     size = (tmp_path / "published/val.de.gz").stat().st_size
     assert f"val.de.gz: only {size // 2} of {size} bytes came; trying again" in got.stderr
-    assert sorted(requests.values()) == [1, 1, 1, 1, 2, 2]
+    assert len(server.requests) == 8
+    assert server.asked("val.de.gz") == [None, f"bytes={size // 2}-"]
     expected = contents(tmp_path / "published")
     assert expected.pop("corpus.yaml")
     assert contents(tmp_path / "out/download") == expected
@@ -189,15 +150,15 @@ def test_a_download_that_cannot_be_is_one_sentence(
     target = tmp_path / "file"
     tmp_path.joinpath("served").mkdir()
     with (
-        server(tmp_path / "served") as (address, requests),
-        pytest.raises(SystemExit, match=r"/absent: the server answered 404 .* with --raw$"),
+        serve(tmp_path / "served") as server,
+        pytest.raises(SystemExit, match=r"/absent: the server answered 404 .*; check .*yourself$"),
     ):
-        download(f"{address}/absent", target)
-    assert requests["absent"] == 1
+        download([f"{server.address}/absent"], target)
+    assert len(server.asked("absent")) == 1
     with pytest.raises(SystemExit, match=r"cannot download .*: .*[Rr]efused"):
-        download(address, target)
+        download([server.address], target)
     with pytest.raises(SystemExit, match="cannot download nowhere: that is no address"):
-        download("nowhere", target)
+        download(["nowhere"], target)
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
 

@@ -13,7 +13,10 @@ import pytest
 import moe_nmt
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ["moe-nmt-average", "moe-nmt-inspect", "moe-nmt-plan", "moe-nmt-subword"]
+SCRIPTS = [
+    *("moe-nmt-average", "moe-nmt-inspect", "moe-nmt-plan", "moe-nmt-prepare"),
+    *("moe-nmt-score", "moe-nmt-subword", "moe-nmt-tune"),
+]
 
 
 @pytest.fixture

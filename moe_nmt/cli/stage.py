@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.stages import Stage, run
+from moe_nmt.corpus.command_stage import run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if not args.run:
         parser.error("--run needs a command")
-    run(Stage(args.name, args.run, args.inputs, args.outputs, args.stdout, args.resumable))
+    run_command(args.name, args.run, args.inputs, args.outputs, args.stdout, args.resumable)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moe_nmt.corpus.files import check_same_count, read_text, write_lines
 from moe_nmt.corpus.generated import write_translations
+from moe_nmt.corpus.parallel import available_cores
 from moe_nmt.corpus.subword import METHODS, apply_to_file, learn, undo
 
 
@@ -28,6 +29,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--vocabulary", type=int, default=6000, metavar="N", help="subwords, default %(default)s"
+    )
+    command.add_argument(
+        "--sample", type=int, metavar="N", help="read about N lines of all files, drawn by --seed"
+    )
+    command.add_argument(
+        "--character-coverage",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="sentencepiece: share of the characters that are subwords; less than 1 keeps the rare "
+        "characters of large noisy texts out; default %(default)s",
     )
     command.add_argument("--seed", type=int, default=1, help="default %(default)s")
 
@@ -50,6 +62,13 @@ def build_parser() -> argparse.ArgumentParser:
         "bpe: probability of dropping a merge; default %(default)s",
     )
     command.add_argument("--seed", type=int, default=1, help="of the sampling, default %(default)s")
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=available_cores(),
+        metavar="N",
+        help="processes, default %(default)s",
+    )
 
     add_files(add(commands, "undo", "joins the subwords of each file to text"))
 
@@ -82,10 +101,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.command in ("apply", "undo") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
     if args.command == "learn":
-        learn(args.input, args.method, args.vocabulary, args.seed, args.output)
+        learn(
+            args.input,
+            args.method,
+            args.vocabulary,
+            args.seed,
+            args.output,
+            args.sample,
+            args.character_coverage,
+        )
     elif args.command == "apply":
         for source, output in zip(args.input, args.output, strict=True):
-            apply_to_file(source, output, args.model, args.sample, args.alpha, args.seed)
+            apply_to_file(
+                source, output, args.model, args.sample, args.alpha, args.seed, args.workers
+            )
     elif args.command == "undo":
         for source, output in zip(args.input, args.output, strict=True):
             write_lines(output, map(undo, read_text(source)))

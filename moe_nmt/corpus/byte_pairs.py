@@ -18,6 +18,7 @@ from subword_nmt.learn_bpe import learn_bpe
 from moe_nmt.corpus.normalise import WORD_START
 
 FIRST_LINE = b"#version"  # by which subword-nmt's files of merges are known
+MOST_CACHED = 1_000_000  # tokens; subword-nmt remembers all it has seen
 TOKEN = re.compile(rf"{WORD_START}?(?:\w+|[^\w{WORD_START}]+)")
 
 
@@ -56,5 +57,7 @@ class BytePairs:
 
     def segment(self, sentence: str, dropout: float) -> list[str]:
         """The subwords of all tokens."""
+        if len(self.bpe.cache) > MOST_CACHED:
+            self.bpe.cache.clear()
         pieces: list[str] = self.bpe.segment_tokens(tokens(sentence), dropout)
         return pieces

@@ -5,9 +5,7 @@ The description is plain data, see ``data/multi30k.yaml``.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from moe_nmt.corpus.download import download
-from moe_nmt.corpus.files import written_whole
+from moe_nmt.corpus.files import readable, written_whole
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,11 @@ def get_raw(
                 if not source.exists():
                     url = corpus.url.format(split=name, language=language)
                     print(f"downloading {url}", flush=True)
-                    download(url, source)
+                    download([url], source)
             else:
                 source = find(folder, base)
-            text = uncompressed(source)
+            with readable(source) as file:
+                text = file.read()
             remedy = f"remove {source} and get it again" if folder is None else "get it again"
             check(text, split.lines, split.sha256[language], source, remedy)
             with written_whole(output / base) as temporary:
@@ -99,19 +98,6 @@ def find(folder: Path, base: str) -> Path:
         f"moe_nmt: {folder} has neither {base}.gz nor {base}: "
         "name the folder of the published files with --raw, or leave it out to download them"
     )
-
-
-def uncompressed(path: Path) -> bytes:
-    """The text of a file that may be compressed."""
-    try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise SystemExit(
-            f"moe_nmt: {path} is not a whole gzip file: remove it and get it again"
-        ) from error
-    except OSError as error:
-        raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
 
 
 def check(text: bytes, lines: int, sha256: str, source: Path, remedy: str) -> None:

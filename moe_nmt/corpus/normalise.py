@@ -5,13 +5,15 @@ References are never normalised: scores compare with the text as published.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 
 from moe_nmt.corpus.files import check_same_count, read_text, write_lines
 
 WORD_START = "\u2581"  # stands for the space in files of subwords
-INVISIBLE = "\ufeff\u200b\u00ad"  # byte order mark, zero-width space, soft hyphen
+# Control characters that are no white space, byte order mark, zero-width space, soft hyphen.
+UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\u200b\u00ad]")
 
 
 def normalise(sentence: str) -> str:
@@ -25,13 +27,8 @@ def normalise(sentence: str) -> str:
 
     Doing it twice changes nothing.
     """
-    kept = (
-        character
-        for character in sentence.replace(WORD_START, "_")
-        if character.isspace()
-        or (unicodedata.category(character) != "Cc" and character not in INVISIBLE)
-    )
-    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    text = UNSEEN.sub("", sentence).replace(WORD_START, "_")
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def normalise_parallel(sources: list[Path], outputs: list[Path]) -> int:

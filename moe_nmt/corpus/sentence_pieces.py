@@ -8,9 +8,13 @@ from collections.abc import Iterable
 
 import sentencepiece
 
+THREADS = 16  # whatever the machine has: sums of floats depend on their number
 
-def learn_sentence_pieces(sentences: Iterable[str], size: int, seed: int) -> bytes:
-    """Learns ``size`` subwords that together cover every character of the sentences."""
+
+def learn_sentence_pieces(
+    sentences: Iterable[str], size: int, seed: int, coverage: float = 1.0
+) -> bytes:
+    """Learns ``size`` subwords that hold a share of the sentences' characters, by default all."""
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(seed)
     try:
@@ -19,11 +23,11 @@ def learn_sentence_pieces(sentences: Iterable[str], size: int, seed: int) -> byt
             model_writer=model,
             model_type="unigram",
             vocab_size=size,
-            character_coverage=1.0,
+            character_coverage=coverage,
             normalization_rule_name="identity",  # the text is normalised already
             bos_id=-1,  # fairseq's dictionary has its own
             eos_id=-1,
-            num_threads=1,  # sums of floats depend on the number of threads
+            num_threads=THREADS,
             minloglevel=2,
         )
     except RuntimeError as error:

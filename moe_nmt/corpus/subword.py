@@ -7,17 +7,21 @@ without the model.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Protocol
 
 from moe_nmt.corpus.byte_pairs import FIRST_LINE, BytePairs, learn_byte_pairs
-from moe_nmt.corpus.files import read_text, write_lines, written_whole
+from moe_nmt.corpus.files import count_lines, decoded, read_blocks, read_text, written_whole
 from moe_nmt.corpus.normalise import WORD_START, normalise
+from moe_nmt.corpus.parallel import ordered_map
+from moe_nmt.corpus.progress import Progress
 from moe_nmt.corpus.sentence_pieces import SentencePieces, learn_sentence_pieces
 
 METHODS = ("sentencepiece", "bpe")
+BLOCK = 5000  # lines
 
 
 class Segmenter(Protocol):
@@ -30,13 +34,28 @@ class Segmenter(Protocol):
         """Subwords that differ from call to call, for training."""
 
 
-def learn(files: Sequence[Path], method: str, size: int, seed: int, output: Path) -> None:
-    """Learns one vocabulary from several files and writes the model."""
+def learn(
+    files: Sequence[Path],
+    method: str,
+    size: int,
+    seed: int,
+    output: Path,
+    sample: int | None = None,
+    coverage: float = 1.0,
+) -> None:
+    """Learns one vocabulary from several files, or a sample of their lines, and writes the model.
+
+    ``sample`` is about how many lines of all files are read, drawn by ``seed``; of files that are
+    translations of each other, the same lines.  ``coverage`` is the share of the characters that
+    SentencePiece's vocabulary must hold.
+    """
     if size < 1:
         raise SystemExit(f"moe_nmt: --vocabulary must be positive, not {size}")
-    sentences: Iterator[str] = filter(
-        None, map(normalise, chain.from_iterable(map(read_text, files)))
-    )
+    share = 1.0
+    if sample is not None:
+        share = sample / max(1, sum(map(count_lines, files)))
+    lines = chain.from_iterable(drawn(read_text(path), share, seed) for path in files)
+    sentences: Iterator[str] = filter(None, map(normalise, lines))
     first = next(sentences, None)
     if first is None:
         raise SystemExit("moe_nmt: there is no text to learn subwords from: the files are empty")
@@ -44,9 +63,17 @@ def learn(files: Sequence[Path], method: str, size: int, seed: int, output: Path
     if method == "bpe":
         model = learn_byte_pairs(sentences, size)
     else:
-        model = learn_sentence_pieces(sentences, size, seed)
+        model = learn_sentence_pieces(sentences, size, seed, coverage)
     with written_whole(output) as temporary:
         temporary.write_bytes(model)
+
+
+def drawn(lines: Iterator[str], share: float, seed: int) -> Iterator[str]:
+    """Each line with probability ``share``."""
+    if share >= 1:
+        return lines
+    draw = random.Random(seed).random
+    return (line for line in lines if draw() < share)
 
 
 def load(path: Path, seed: int = 1) -> Segmenter:
@@ -81,12 +108,19 @@ def undo(pieces: str) -> str:
 
 
 def apply_to_file(
-    source: Path, output: Path, model: Path, copies: int = 1, alpha: float = 0.1, seed: int = 1
+    source: Path,
+    output: Path,
+    model: Path,
+    copies: int = 1,
+    alpha: float = 0.1,
+    seed: int = 1,
+    workers: int = 1,
 ) -> int:
     """Writes the subwords of a file; returns the number of lines written.
 
     With several copies the first has the best segmentation of every sentence, the others follow it
-    with sampled ones, each in the order of the file: two sides stay aligned.
+    with sampled ones, each in the order of the file: two sides stay aligned.  Only the first copy
+    is shared among workers, as the draws of the others follow each other.
     """
     if copies < 1:
         raise SystemExit(f"moe_nmt: --sample must be at least 1, not {copies}")
@@ -94,11 +128,25 @@ def apply_to_file(
         raise SystemExit(f"moe_nmt: --alpha must be between 0 and 1, not {alpha}")
     segmenter = load(model, seed)
 
-    def lines() -> Iterator[str]:
-        for sentence in read_text(source):
-            yield apply(sentence, segmenter)
+    def segmented(block: tuple[int, tuple[list[bytes], ...]]) -> tuple[int, bytes]:
+        number, (lines,) = block
+        texts = [decoded(line, number + index, source) for index, line in enumerate(lines, start=1)]
+        return len(lines), "".join(f"{apply(text, segmenter)}\n" for text in texts).encode("utf-8")
+
+    written = 0
+    with (
+        written_whole(output) as temporary,
+        temporary.open("wb") as file,
+        Progress(f"segmenting {source.name}", "lines") as progress,
+    ):
+        blocks = zip(count(0, BLOCK), read_blocks([source], BLOCK), strict=False)
+        for lines, pieces in ordered_map(segmented, blocks, workers):
+            file.write(pieces)
+            written += lines
+            progress.add(lines)
         for _ in range(copies - 1):
             for sentence in read_text(source):
-                yield sample(sentence, segmenter, alpha)
-
-    return write_lines(output, lines())
+                file.write(sample(sentence, segmenter, alpha).encode("utf-8") + b"\n")
+                written += 1
+                progress.add(1)
+    return written

@@ -63,7 +63,7 @@ class BalancedCrossEntropy(FairseqCriterion):
             sample["target"][is_token],
             self.label_smoothing,
         )
-        sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
+        sample_size = sample["nsentences"] if self.sentence_avg else sample["ntokens"]
         balance, log = self.balance(extra["routings"])
         loss = losses.smoothed + sample_size * balance
         # All are sums, so that workers and batches can be added up.
@@ -72,7 +72,7 @@ class BalancedCrossEntropy(FairseqCriterion):
             "loss": loss.detach(),
             "nll_loss": losses.negative_log_likelihood,
             "ntokens": sample["ntokens"],
-            "nsentences": sample["target"].size(0),
+            "nsentences": sample["nsentences"],
             "sample_size": sample_size,
         }
         return loss, sample_size, output

@@ -21,8 +21,15 @@ from moe_nmt.moe.layer import MixtureOfExperts
 
 def operations(model: Any) -> Counter[str]:
     """Multiply-adds per time step of a translation model, by kind of layer."""
+    counts = layer_operations(model)
+    counts["softmax"] += model.decoder.output_embedding.weight.numel()
+    return counts
+
+
+def layer_operations(part: nn.Module) -> Counter[str]:
+    """Multiply-adds per time step of a model or a part of it, without the softmax."""
     counts: Counter[str] = Counter()
-    for module in model.modules():
+    for module in part.modules():
         if isinstance(module, nn.LSTM):
             counts["LSTM"] += lstm_operations(module)
         elif isinstance(module, MixtureOfExperts):
@@ -35,7 +42,6 @@ def operations(model: Any) -> Counter[str]:
             counts["attention"] += module.query_projection.weight.numel()
         elif isinstance(module, OutputFedLSTM):
             counts["attention"] += module.context_projection.weight.numel()
-    counts["softmax"] += model.decoder.output_embedding.weight.numel()
     return counts
 
 

@@ -16,24 +16,32 @@ from moe_nmt.modules.attentive_lstm import AttentiveLSTM, AttentiveState
 from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.lstm import LSTMState
 from moe_nmt.modules.stack import RecurrentStack
+from moe_nmt.moe.routing import Routing
 
 STATE = "decoder_state"
 
 
 class DecoderState(NamedTuple):
-    """All that decoding carries from one step to the next."""
+    """What a hypothesis carries from one step to the next."""
 
-    memory: Memory  # the source, its keys computed once
     attentive: AttentiveState
     stack: list[LSTMState]
 
     def index_select(self, order: Tensor) -> DecoderState:
         """Reorders or repeats hypotheses: order [new batch] int64."""
         return DecoderState(
-            self.memory.index_select(order),
             self.attentive.index_select(order),
             [state.index_select(order) for state in self.stack],
         )
+
+
+class DecoderOutput(NamedTuple):
+    """What the decoder computes before the softmax."""
+
+    features: Tensor  # [batch, target, dim]
+    attention: Tensor  # [batch, target, source]
+    state: DecoderState
+    routings: dict[int, Routing]  # of each mixture of the stack, by its position
 
 
 class GNMTDecoder(FairseqIncrementalDecoder):
@@ -86,40 +94,58 @@ class GNMTDecoder(FairseqIncrementalDecoder):
             [batch, target, words], or [batch, target, dim] features; and ``attn``, a list of one
             [batch, target, source], and ``routings`` by name, such as encoder_2 and decoder_1.
         """
-        state = self.get_state(incremental_state)
+        last = self.get_state(incremental_state)
+        if last is None:
+            memory, state = self.memory(encoder_out), None
+        else:
+            memory, state = last
         if incremental_state is not None:
             prev_output_tokens = prev_output_tokens[:, -1:]
-        if state is None:
-            memory = self.first_layer.attention.memory(
-                encoder_out["values"], encoder_out["padding"]
-            )
-        else:
-            memory = state.memory
-
-        is_token = prev_output_tokens.ne(self.padding_idx).t()  # [target, batch]
-        x = self.dropout(self.embedding(prev_output_tokens)).transpose(0, 1)
-        first = self.first_layer(x, memory, None if state is None else state.attentive)
-        rest = self.stack(first.x, is_token, None if state is None else state.stack)
+        output = self.decode(prev_output_tokens, memory, state)
         if incremental_state is not None:
-            new_state = DecoderState(memory, first.state, rest.states)
-            utils.set_incremental_state(self, incremental_state, STATE, new_state)
+            utils.set_incremental_state(self, incremental_state, STATE, (memory, output.state))
 
-        features = rest.x.transpose(0, 1)  # [batch, target, dim]
         routings = {f"encoder_{layer}": r for layer, r in encoder_out["routings"].items()}
         # The stack begins after the first LSTM.
-        routings |= {f"decoder_{layer + 1}": r for layer, r in rest.routings.items()}
-        extra = {"attn": [first.attention], "routings": routings}
-        return features if features_only else self.output_layer(features), extra
+        routings |= {f"decoder_{layer + 1}": r for layer, r in output.routings.items()}
+        extra = {"attn": [output.attention], "routings": routings}
+        return output.features if features_only else self.output_layer(output.features), extra
+
+    def memory(self, encoder_out: EncoderOutput) -> Memory:
+        """The source, its keys computed once."""
+        return self.first_layer.attention.memory(encoder_out["values"], encoder_out["padding"])
+
+    def decode(self, tokens: Tensor, memory: Memory, state: DecoderState | None) -> DecoderOutput:
+        """Reads words and attends to the source.
+
+        Args:
+            tokens: [batch, target], padded at the end.
+            memory: of ``batch`` sentences; or of fewer, each with as many hypotheses in a row.
+            state: after the words before ``tokens``; None at the beginning.
+        """
+        is_token = tokens.ne(self.padding_idx).t()  # [target, batch]
+        x = self.dropout(self.embedding(tokens)).transpose(0, 1)
+        first = self.first_layer(x, memory, None if state is None else state.attentive)
+        rest = self.stack(first.x, is_token, None if state is None else state.stack)
+        return DecoderOutput(
+            features=rest.x.transpose(0, 1),
+            attention=first.attention,
+            state=DecoderState(first.state, rest.states),
+            routings=rest.routings,
+        )
 
     def output_layer(self, features: Tensor) -> Tensor:
         """[..., dim] -> logits [..., words]."""
         return F.linear(features, self.output_embedding.weight)
 
-    def get_state(self, incremental_state: dict[str, Any] | None) -> DecoderState | None:
-        """The state after the words decoded so far; None before the first."""
+    def get_state(
+        self, incremental_state: dict[str, Any] | None
+    ) -> tuple[Memory, DecoderState] | None:
+        """What fairseq's own searches carry along: the source and the state of each hypothesis."""
         if incremental_state is None:
             return None
-        state: DecoderState | None = utils.get_incremental_state(self, incremental_state, STATE)
+        state: tuple[Memory, DecoderState] | None
+        state = utils.get_incremental_state(self, incremental_state, STATE)
         return state
 
     def reorder_incremental_state(
@@ -128,9 +154,8 @@ class GNMTDecoder(FairseqIncrementalDecoder):
         """Lets the state follow its hypotheses: new_order [new batch] int64."""
         state = self.get_state(incremental_state)
         if state is not None:
-            utils.set_incremental_state(
-                self, incremental_state, STATE, state.index_select(new_order)
-            )
+            reordered = tuple(part.index_select(new_order) for part in state)
+            utils.set_incremental_state(self, incremental_state, STATE, reordered)
 
     def max_positions(self) -> int:
         """A recurrent decoder has no limit of its own."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from fairseq.models import FairseqEncoderDecoderModel, register_model
 from torch import Tensor, nn
 
+from moe_nmt.distributed.workers import Workers
 from moe_nmt.models.config import GNMTMoEConfig, moe_positions, validate
 from moe_nmt.models.decoder import GNMTDecoder
 from moe_nmt.models.encoder import GNMTEncoder
@@ -15,6 +17,7 @@ from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
 from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.build import build_mixture_of_experts
+from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.layer import MixtureOfExperts
 
 NAME = "gnmt_moe"
@@ -32,7 +35,8 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
             SystemExit: an option is wrong; the message names it and its limits.
         """
         try:
-            return build_model(cls, cfg, task.source_dictionary, task.target_dictionary)
+            workers = getattr(task, "workers", None)
+            return build_model(cls, cfg, task.source_dictionary, task.target_dictionary, workers)
         except ValueError as error:
             raise SystemExit(f"moe_nmt: {error}") from error
 
@@ -57,11 +61,32 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
         )
         return output
 
+    def prepare_for_inference_(self, cfg: Any) -> None:
+        """Gets ready to translate, in the precision of the task."""
+        super().prepare_for_inference_(cfg)
+        if str(getattr(cfg.task, "precision", "fp32")) == "bf16":
+            self.to_bfloat16()
+
+    def to_bfloat16(self) -> None:
+        """Casts all weights to bfloat16 for good, but those of gates: they compute in float32."""
+        gates = {
+            p for module in self.modules() if isinstance(module, Gate) for p in module.parameters()
+        }
+        for parameter in self.parameters():
+            if parameter not in gates:
+                parameter.data = parameter.data.to(torch.bfloat16)
+
 
 def build_model(
-    cls: type[GNMTMoEModel], cfg: GNMTMoEConfig, source: Any, target: Any
+    cls: type[GNMTMoEModel],
+    cfg: GNMTMoEConfig,
+    source: Any,
+    target: Any,
+    workers: Workers | None = None,
 ) -> GNMTMoEModel:
     """Assembles encoder and decoder for a source and a target dictionary.
+
+    With ``workers`` each mixture's experts are divided among them.
 
     Raises:
         ValueError: an option is wrong.
@@ -79,6 +104,7 @@ def build_model(
                 str(cfg.gate),
                 cfg.expert_groups,
                 cfg.recompute_experts,
+                workers,
             )
             for position in moe_positions(text, layers, name)
         }

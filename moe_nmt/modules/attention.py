@@ -51,12 +51,25 @@ class Attention(nn.Module, ABC):
         return Memory(values, self.keys(values), padding)
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Returns the context [batch, target, dim] of each query [batch, target, dim], and the
-        weights [batch, target, source], zero on padding."""
+        """Weighs the source of each query and sums it up.
+
+        Args:
+            query: [batch, target, dim].
+            memory: of ``batch`` sentences; or of fewer, each of them the source of as many queries
+                in a row, as of the hypotheses of a beam.
+
+        Returns:
+            The context [batch, target, dim], and the weights [batch, target, source], zero on
+            padding.
+        """
+        batch, target, dim = query.shape
+        query = query.reshape(memory.values.size(0), -1, dim)  # all queries of a sentence
         scores = self.scores(query, memory.keys).float()
-        scores = scores.masked_fill(memory.padding[:, None, :], -math.inf)
+        # Not -inf, which would make a sentence without a word one of NaN.
+        scores = scores.masked_fill(memory.padding[:, None, :], torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, dim=-1)
-        return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
+        context = torch.bmm(weights.to(memory.values.dtype), memory.values)
+        return context.view(batch, target, -1), weights.view(batch, target, -1)
 
 
 class ProductAttention(Attention):

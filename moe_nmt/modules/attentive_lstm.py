@@ -72,9 +72,11 @@ class InputFedLSTM(nn.Module):
         """x: [time, batch, dim]; memory of the same batch; state of the step before x."""
         if state is None:
             state = self.initial_state(x)
+        if x.size(0) == 1:
+            return self.step(x, memory, state)
         (hidden, cell), context = state
         hidden, cell, context = hidden[0], cell[0], context[0]  # [batch, ...]
-        weight_ih, weight_hh, bias_ih, bias_hh, *projection = self.lstm.all_weights[0]
+        weight_ih, weight_hh, bias_ih, bias_hh, *_ = self.lstm.all_weights[0]
         weight_x, weight_context = weight_ih.split(self.dim, dim=1)
         # All that does not wait for the step before is one matrix product.
         from_x = F.linear(x, weight_x, bias_ih)  # [time, batch, 4 * cells]
@@ -83,11 +85,7 @@ class InputFedLSTM(nn.Module):
         for step_from_x in from_x.unbind(0):
             recurring = torch.cat([context, hidden], dim=-1)
             gates = step_from_x + F.linear(recurring, recurrent, bias_hh)
-            write, forget, candidate, read = gates.chunk(4, dim=-1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(candidate)
-            hidden = torch.sigmoid(read) * torch.tanh(cell)
-            for weight_hr in projection:  # one, or none
-                hidden = F.linear(hidden, weight_hr)
+            hidden, cell = self.lstm.update(gates, cell)
             step_context, weights = self.attention(hidden[:, None], memory)
             context = step_context[:, 0]
             outputs.append(hidden)
@@ -95,6 +93,13 @@ class InputFedLSTM(nn.Module):
         x = x + self.dropout(torch.stack(outputs))
         state = AttentiveState(LSTMState(hidden[None], cell[None]), context[None])
         return AttentiveOutput(x, torch.cat(attention, dim=1), state)
+
+    def step(self, x: Tensor, memory: Memory, state: AttentiveState) -> AttentiveOutput:
+        """One step, x [1, batch, dim], without copies of weights."""
+        hidden, lstm_state = self.lstm(torch.cat([x, state.context], dim=-1), tuple(state.lstm))
+        context, weights = self.attention(hidden.transpose(0, 1), memory)
+        new_state = AttentiveState(LSTMState(*lstm_state), context.transpose(0, 1))
+        return AttentiveOutput(x + self.dropout(hidden), weights, new_state)
 
     def initial_state(self, x: Tensor) -> AttentiveState:
         """The state before the first step of x [time, batch, dim]: zeros."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class LSTMState(NamedTuple):
@@ -23,7 +24,43 @@ class LSTMState(NamedTuple):
         return LSTMState(*(tensor.index_select(1, order) for tensor in self))
 
 
-def lstm(input_dim: int, cells: int, dim: int) -> nn.LSTM:
+class LSTM(nn.LSTM):
+    """nn.LSTM of one layer, with a step of its own on a CPU.
+
+    There the fused kernel packs its weights anew on every call, which can cost more than the step.
+    """
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """x: [time, batch, input_dim]; state: hidden [1, batch, dim], cell [1, batch, cells]."""
+        if x.size(0) > 1 or state is None or x.device.type != "cpu":
+            return super().forward(x, state)
+        hidden, cell = state
+        weight_x, weight_h, bias_x, bias_h, *_ = self.all_weights[0]
+        from_x = F.linear(x[0], weight_x, bias_x + bias_h)  # [batch, 4 * cells]
+        new_hidden, new_cell = self.update(torch.addmm(from_x, hidden[0], weight_h.t()), cell[0])
+        return new_hidden[None], (new_hidden[None], new_cell[None])
+
+    def update(self, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """The formulas of a step after its matrix products.
+
+        Args:
+            gates: [batch, 4 * cells], of input, forget gate, candidate and output.
+            cell: [batch, cells].
+
+        Returns:
+            The new hidden [batch, dim] and cell [batch, cells].
+        """
+        write, forget, candidate, read = gates.chunk(4, dim=-1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(candidate)
+        hidden = torch.sigmoid(read) * torch.tanh(cell)
+        for projection in self.all_weights[0][4:]:  # one, or none
+            hidden = F.linear(hidden, projection)
+        return hidden, cell
+
+
+def lstm(input_dim: int, cells: int, dim: int) -> LSTM:
     """One fused LSTM layer of ``cells`` cells, projected to ``dim`` where these differ.
 
     The projection is also what recurs (section 5.3, App. E).  Weights are drawn uniformly from
@@ -31,7 +68,7 @@ def lstm(input_dim: int, cells: int, dim: int) -> nn.LSTM:
     """
     if cells < dim:
         raise ValueError(f"an LSTM cannot project its {cells} cells up to {dim}")
-    layer = nn.LSTM(input_dim, cells, proj_size=dim if cells > dim else 0)
+    layer = LSTM(input_dim, cells, proj_size=dim if cells > dim else 0)
     with torch.no_grad():
         _, _, bias_x, bias_h, *_ = layer.all_weights[0]
         bias_x.zero_()

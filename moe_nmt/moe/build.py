@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.hierarchical import HierarchicalGate
@@ -53,11 +54,14 @@ def build_mixture_of_experts(
     gate: str = "noisy-top-k",
     groups: int = 1,
     recompute: bool = False,
+    workers: Workers | None = None,
 ) -> MixtureOfExperts:
     """Builds a layer of ``experts`` experts with ``hidden`` hidden units.
 
-    See ``build_gate`` for the gate, ``Experts`` for ``recompute``.
+    See ``build_gate`` for the gate, ``Experts`` for ``recompute``.  With ``workers`` the experts
+    are divided among them, each group of a hierarchical mixture staying on one worker.
     """
-    return MixtureOfExperts(
-        build_gate(gate, dim, experts, k, groups), Experts(experts, dim, hidden, recompute)
-    )
+    workers = Workers() if workers is None else workers
+    shard = workers.shard(experts, indivisible=experts // groups if groups > 1 else 1)
+    built_gate = build_gate(gate, dim, experts, k, groups)
+    return MixtureOfExperts(built_gate, Experts(experts, dim, hidden, recompute, shard), workers)

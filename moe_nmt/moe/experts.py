@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
+from moe_nmt.distributed.workers import Shard, Workers
 from moe_nmt.moe.feed_forward import feed_forward
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.reused_memory import ReusedMemory
@@ -19,31 +20,40 @@ from moe_nmt.moe.reused_memory import ReusedMemory
 class Experts(nn.Module):
     """E_i(x) = relu(x W_in[i]) W_out[i] for every expert i.
 
-    The weights of all experts are stacked in one parameter per matrix, marked with the attribute
-    ``expert`` for the optimizer and for gradient synchronisation.
+    The weights of all experts on this worker are stacked in one parameter per matrix, marked with
+    the attribute ``expert`` for the optimizer and for gradient synchronisation.
 
     Args:
-        num_experts: number of experts.
+        num_experts: number of experts, on all workers.
         dim: size of the input and of the output.
         hidden: size of the hidden layer.
         recompute: compute the hidden activations again in the backward pass instead of keeping
             them, which is the larger part of a layer's activations (App. D).
+        shard: which of them live on this worker; None for all.
     """
 
-    def __init__(self, num_experts: int, dim: int, hidden: int, recompute: bool = False) -> None:
+    def __init__(
+        self,
+        num_experts: int,
+        dim: int,
+        hidden: int,
+        recompute: bool = False,
+        shard: Shard | None = None,
+    ) -> None:
         super().__init__()
         self.num_experts = num_experts
         self.recompute = recompute
         self.memory = ReusedMemory()
-        self.w_in = nn.Parameter(torch.empty(num_experts, dim, hidden))
-        self.w_out = nn.Parameter(torch.empty(num_experts, hidden, dim))
+        self.shard = Workers().shard(num_experts) if shard is None else shard
+        self.w_in = nn.Parameter(torch.empty(self.shard.size, dim, hidden))
+        self.w_out = nn.Parameter(torch.empty(self.shard.size, hidden, dim))
         self.mark_parameters()
         self.reset_parameters()
 
     def mark_parameters(self) -> None:
-        """Marks the weights as those of experts."""
+        """Marks the weights as those of experts, and of which."""
         for weight in (self.w_in, self.w_out):
-            weight.expert = True  # type: ignore[attr-defined]
+            weight.expert = self.shard  # type: ignore[attr-defined]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -58,17 +68,25 @@ class Experts(nn.Module):
             return
         seed = int(torch.randint(2**31, ()).item())
         bound = math.sqrt(6 / (self.w_in.size(1) + self.w_in.size(2)))  # Glorot and Bengio 2010
-        for expert in range(self.num_experts):
-            generator = torch.Generator(self.w_in.device).manual_seed(seed + expert)
+        for expert, index in enumerate(range(self.num_experts)[self.shard.here]):
+            generator = torch.Generator(self.w_in.device).manual_seed(seed + index)
             for weight in (self.w_in, self.w_out):
                 nn.init.uniform_(weight[expert], -bound, bound, generator=generator)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        """Takes this worker's experts from the weights of all."""
+        for name in ("w_in", "w_out"):
+            whole = state_dict.get(prefix + name)
+            if whole is not None and whole.size(0) == self.num_experts:
+                state_dict[prefix + name] = whole[self.shard.here]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def forward(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:
-        """Applies each expert to its rows.
+        """Applies each expert on this worker to its rows.
 
         Args:
             x: [rows, dim], sorted by expert.
-            tokens_per_expert: [num_experts] int64, adding up to ``rows``.
+            tokens_per_expert: [experts here] int64, adding up to ``rows``.
 
         Returns:
             [rows, dim] in the precision of autocast where it is on, else of the weights.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.routing import Routing
 
@@ -45,6 +47,7 @@ class Gate(nn.Module, ABC):
         self.experts = experts
         self.k = k
         self.groups = groups
+        self.workers = Workers()  # who shares the batch; the layer sets it
 
     @property
     def num_experts(self) -> int:
@@ -59,18 +62,31 @@ class Gate(nn.Module, ABC):
             group_sizes: [groups] int64, the number of tokens of each group; None for one group.
 
         Returns:
-            The routing; expert j of group i has the index ``i * experts + j``.
+            The routing; expert j of group i has the index ``i * experts + j``.  Its statistics
+            are those of the batches of all workers together.
         """
         if group_sizes is None:
             if self.groups != 1:
                 raise ValueError("a gate of several groups needs group_sizes")
             group_sizes = torch.full((1,), x.size(0), device=x.device)
         with torch.autocast(x.device.type, enabled=False):
-            return self.route(x.float(), group_sizes)
+            return self.of_all_workers(self.route(x.float(), group_sizes), x.size(0))
 
     @abstractmethod
     def route(self, x: Tensor, group_sizes: Tensor) -> Routing:
-        """Routes float32 tokens ``x`` [tokens, dim] of the given groups [groups]."""
+        """Routes float32 tokens ``x`` [tokens, dim] of the given groups [groups].
+
+        Statistics are those of these tokens; the gate's own loss is their sum, not their mean.
+        """
+
+    def of_all_workers(self, routing: Routing, tokens: int) -> Routing:
+        """Makes statistics of this worker's tokens those of all workers', and sums a mean."""
+        count = routing.gate.new_full((), tokens)
+        importance, load, loss, count = self.workers.sum(
+            routing.importance, routing.load, routing.auxiliary_loss, count
+        )
+        loss = loss / count.clamp_min(1)
+        return replace(routing, importance=importance, load=load, auxiliary_loss=loss)
 
     def group_of_token(self, group_sizes: Tensor, tokens: int) -> Tensor:
         """Spells out the group of each token: [tokens] int64."""

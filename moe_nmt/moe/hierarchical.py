@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 from typing_extensions import override
 
@@ -45,7 +47,9 @@ class HierarchicalGate(Gate):
         gate = first.gate[by_group][second.token] * second.gate
         by_token = token.argsort(stable=True)
         expert, gate = second.expert[by_token], gate[by_token]
-        share = first.load / tokens_of_group.clamp_min(1)  # [a], Load_primary(X)_i / |X_i|
+        # Both gates' loads are those of all workers' tokens already.
+        (members,) = self.workers.sum(tokens_of_group)
+        share = first.load / members.clamp_min(1)  # [a], Load_primary(X)_i / |X_i|
         return Routing(
             token=token[by_token],
             expert=expert,
@@ -54,6 +58,11 @@ class HierarchicalGate(Gate):
             load=share.repeat_interleave(self.secondary.experts) * second.load,
             auxiliary_loss=first.auxiliary_loss + second.auxiliary_loss,
         )
+
+    @override
+    def of_all_workers(self, routing: Routing, tokens: int) -> Routing:
+        (importance,) = self.workers.sum(routing.importance)
+        return replace(routing, importance=importance)
 
     @override
     def extra_repr(self) -> str:

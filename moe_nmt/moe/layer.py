@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.dispatch import combine, dispatch
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
@@ -11,9 +12,15 @@ from moe_nmt.moe.routing import Routing
 
 
 class MixtureOfExperts(nn.Module):
-    """Sends each token through the experts its gate chooses and adds up their weighted outputs."""
+    """Sends each token through the experts its gate chooses and adds up their weighted outputs.
 
-    def __init__(self, gate: Gate, experts: Experts) -> None:
+    Args:
+        gate: chooses among all experts.
+        experts: those that live on this worker.
+        workers: who trains the layer; by default this one worker.
+    """
+
+    def __init__(self, gate: Gate, experts: Experts, workers: Workers | None = None) -> None:
         super().__init__()
         if gate.num_experts != experts.num_experts:
             raise ValueError(
@@ -22,6 +29,10 @@ class MixtureOfExperts(nn.Module):
             )
         self.gate = gate
         self.experts = experts
+        self.workers = Workers() if workers is None else workers
+        for part in gate.modules():
+            if isinstance(part, Gate):
+                part.workers = self.workers
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
         """[tokens, dim] -> [tokens, dim], and the routing, for losses and statistics.
@@ -30,5 +41,7 @@ class MixtureOfExperts(nn.Module):
         """
         routing = self.gate(x)
         dispatched = dispatch(x, routing)
-        output = self.experts(dispatched.x, dispatched.tokens_per_expert)
+        output = self.workers.apply(
+            self.experts, self.experts.shard, dispatched.x, dispatched.tokens_per_expert
+        )
         return combine(output, dispatched.position, routing, x.size(0)), routing

@@ -19,7 +19,9 @@ class StrictlyBalancedGate(Gate):
 
         sum over tokens j, experts i of (1[p_ji > T_i] - batchwise_ji) * (p_ji - T_i),
 
-    given here as a mean over tokens.  Its gradient reaches T alone.
+    given as a mean over tokens.  Its gradient reaches T alone.
+
+    The batch is that of all workers: each of them ranks the tokens of all for its share of experts.
     """
 
     def __init__(self, dim: int, experts: int, k: int, groups: int = 1) -> None:
@@ -38,9 +40,10 @@ class StrictlyBalancedGate(Gate):
         within_threshold = p > threshold
         auxiliary_loss = p.new_zeros(())
         if self.training:
-            mask = self.batchwise_mask(p, group, group_sizes)
+            groups = self.workers.gather(group)
+            mask = self.workers.by_column(lambda p: self.batchwise_mask(p, groups), p.detach())
             excess = within_threshold.to(p.dtype) - mask.to(p.dtype)
-            auxiliary_loss = (excess * (p.detach() - threshold)).sum() / max(tokens, 1)
+            auxiliary_loss = (excess * (p.detach() - threshold)).sum()
         else:
             mask = within_threshold
 
@@ -59,16 +62,25 @@ class StrictlyBalancedGate(Gate):
             auxiliary_loss=auxiliary_loss,
         )
 
-    def batchwise_mask(self, p: Tensor, group: Tensor, group_sizes: Tensor) -> Tensor:
-        """Marks, for each expert, its m tokens with the largest p: [tokens, experts] bool.
+    def batchwise_mask(self, p: Tensor, group: Tensor) -> Tensor:
+        """Marks, for each expert, its m tokens with the largest p.
 
         Ties go to the earlier token.
+
+        Args:
+            p: [tokens, experts], any number of the experts of each group.
+            group: [tokens] int64, the group of each token, in any order.
+
+        Returns:
+            [tokens, experts] bool.
         """
+        group_sizes = torch.bincount(group, minlength=self.groups)
         by_value = p.argsort(dim=0, descending=True, stable=True)  # [tokens, experts]
         by_group = group[by_value].argsort(dim=0, stable=True)
         order = by_value.gather(0, by_group)  # per expert: group by group, p descending
         start = group_sizes.cumsum(0) - group_sizes  # [groups]
-        position = torch.arange(p.size(0), device=p.device) - start[group]  # [tokens]
+        # Where each token of that order stands within its group.
+        position = torch.arange(p.size(0), device=p.device) - start[group.sort().values]
         rank = torch.empty_like(order).scatter_(0, order, position[:, None].expand_as(order))
         share = (2 * self.k * group_sizes + self.experts) // (2 * self.experts)  # m, [groups]
         return rank < share.clamp_min(1)[group][:, None]

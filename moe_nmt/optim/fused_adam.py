@@ -10,6 +10,7 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 from torch import Tensor
 
+from moe_nmt.distributed.gradients import total_norm
 from moe_nmt.options import option
 
 
@@ -35,11 +36,11 @@ class FusedAdam(FairseqOptimizer):
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Any = None) -> Tensor:
         """Scales the gradients down to ``max_norm`` (0 for no limit); returns their norm.
 
-        It is the norm of all gradients, as the paper's clipping knows it; fairseq's own leaves out
-        parameters marked as experts', and scales them all the same.
+        It is the norm of all gradients, those of all workers' experts included; fairseq's own
+        leaves out parameters marked as experts', and scales them all the same.
         """
         params = list(self.params)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+        norm = total_norm(params)
         if max_norm > 0:
             torch.nn.utils.clip_grads_with_norm_(params, max_norm, norm)
         return norm

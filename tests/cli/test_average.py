@@ -1,3 +1,4 @@
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -5,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from moe_nmt.checkpoint_choice import best, between, last
 from moe_nmt.checkpoints import allow_fairseq_types
-from moe_nmt.cli.average import last_checkpoints, main
+from moe_nmt.cli.average import main
 
 
 def save(path: Path, number: int, **model: Tensor) -> Path:
@@ -81,14 +83,85 @@ def test_last_takes_the_highest_numbers(
 def test_update_checkpoints_go_by_update(checkpoints: Path, tmp_path: Path) -> None:
     for name in ("checkpoint_9_900.pt", "checkpoint_10_1000.pt", "checkpoint_1_99.pt"):
         save(tmp_path / name, 1, **weights(1.0))
-    names = [path.name for path in last_checkpoints(tmp_path, 2, "update")]
+    names = [path.name for path in last(tmp_path, 2, "update")]
     assert names == ["checkpoint_9_900.pt", "checkpoint_10_1000.pt"]
-    assert last_checkpoints(tmp_path, 1, "epoch")[0].name == "checkpoint11.pt"
+    assert last(tmp_path, 1, "epoch")[0].name == "checkpoint11.pt"
     with pytest.raises(SystemExit, match="choose with --kind epoch or --kind update"):
-        last_checkpoints(tmp_path, 1, None)
+        last(tmp_path, 1, None)
     for path in tmp_path.glob("checkpoint[0-9]*.pt"):
         path.unlink()
-    assert last_checkpoints(tmp_path, 1, None)[0].name == "checkpoint_10_1000.pt"
+    assert last(tmp_path, 1, None)[0].name == "checkpoint_10_1000.pt"
+
+
+def validated(
+    path: Path, update: int, value: float | None, maximize: bool = False, **model: Tensor
+) -> Path:
+    """A checkpoint like fairseq's after a validation."""
+    choice = {"checkpoint": {"maximize_best_checkpoint_metric": maximize}}
+    extra = {} if value is None else {"val_loss": value}
+    history = [{"num_updates": update}]
+    state = {"cfg": choice, "extra_state": extra, "optimizer_history": history, "model": model}
+    torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize(("maximize", "chosen"), [(False, [2, 5]), (True, [1, 4])])
+def test_best_takes_those_that_validated_best(
+    maximize: bool, chosen: list[int], tmp_path: Path
+) -> None:
+    for number, value in enumerate([9.0, 3.0, 5.0, 10.0, 3.5, None], start=1):
+        validated(tmp_path / f"checkpoint{number}.pt", 100 * number, value, maximize)
+    for copy in ("checkpoint_best.pt", "checkpoint_last.pt"):
+        validated(tmp_path / copy, 999, 100.0 if maximize else 0.0, maximize)
+    assert best(tmp_path, 2) == [tmp_path / f"checkpoint{number}.pt" for number in chosen]
+
+
+def test_best_takes_a_checkpoint_under_two_names_once(tmp_path: Path) -> None:
+    validated(tmp_path / "checkpoint3.pt", 300, 2.0)
+    validated(tmp_path / "checkpoint4.pt", 400, 2.0)
+    kept = validated(tmp_path / "checkpoint.best_loss_1.9990.pt", 200, 1.999)
+    validated(tmp_path / "checkpoint2.pt", 200, 1.999)
+    assert best(tmp_path, 2) == [kept, tmp_path / "checkpoint3.pt"]  # the earlier of the equal
+    with pytest.raises(SystemExit) as stop:
+        best(tmp_path, 4)
+    assert str(stop.value) == (
+        f"moe_nmt: {tmp_path} has 3 validated checkpoints, fewer than --best 4: "
+        "ask for fewer, or train with --keep-best-checkpoints 4"
+    )
+
+
+def test_best_reads_what_fairseq_saved(checkpoint: Path, tmp_path: Path) -> None:
+    allow_fairseq_types()
+    saved = shutil.copy(checkpoint, tmp_path / "checkpoint1.pt")
+    assert best(tmp_path, 1) == [saved]
+
+
+def test_between_takes_both_ends(checkpoints: Path) -> None:
+    names = [path.name for path in between(checkpoints, 9, 10, None)]
+    assert names == ["checkpoint9.pt", "checkpoint10.pt"]
+    for first, final in ((8, 10), (9, 12), (11, 9)):
+        with pytest.raises(SystemExit) as stop:
+            between(checkpoints, first, final, None)
+        assert str(stop.value) == (
+            f"moe_nmt: {checkpoints} lacks the checkpoint of epoch {first} or {final}: "
+            "it has 9, 10, 11"
+        )
+
+
+def test_best_and_between_from_the_command_line(checkpoints: Path) -> None:
+    output = checkpoints / "average.pt"
+
+    def averaged(*options: object) -> float:
+        main(["--output", str(output), *map(str, options), str(checkpoints)])
+        model = load(output)["model"]
+        assert isinstance(model, dict)
+        return float(model["weight"][0])
+
+    assert averaged("--between", 10, 11) == 4.0
+    for number, value in ((9, 1.0), (10, 3.0), (11, 2.0)):
+        path = checkpoints / f"checkpoint{number}.pt"
+        validated(path, number, value, weight=torch.tensor([float(number)]))
+    assert averaged("--best", 2) == 10.0
 
 
 def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
@@ -109,6 +182,9 @@ def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
     assert f"{first} is no folder of checkpoints" in refused("--last", 1, first)
     assert refused("--last", 1, checkpoints, checkpoints) == "2"
     assert refused("--kind", "epoch", first) == "2"
+    assert refused("--kind", "epoch", "--best", 1, checkpoints) == "2"
+    assert refused("--last", 1, "--best", 1, checkpoints) == "2"
+    assert "--best must be at least 1, not 0" in refused("--best", 0, checkpoints)
     assert f"{checkpoints}/no.pt does not exist" in refused(first, checkpoints / "no.pt")
     cut = checkpoints / "cut.pt"
     cut.write_bytes(first.read_bytes()[:-100])

@@ -1,5 +1,6 @@
 """moe-nmt-plan prints parameters and operations of the named architectures."""
 
+import subprocess
 import sys
 
 import pytest
@@ -40,3 +41,9 @@ def test_an_unknown_architecture_is_named(
         plan(monkeypatch, "gnmt_moe_64")
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.startswith("moe-nmt-plan: error: there is no architecture 'gnmt_moe_64': choose")
+
+
+def test_fairseq_has_nothing_to_say() -> None:
+    arguments = ["moe-nmt-plan", "gnmt_dense"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

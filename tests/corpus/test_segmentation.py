@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moe_nmt.corpus.byte_pairs import tokens
+from moe_nmt.corpus import byte_pairs, subword
+from moe_nmt.corpus.byte_pairs import BytePairs, tokens
 from moe_nmt.corpus.generated import write_translations
 from moe_nmt.corpus.normalise import normalise
 from moe_nmt.corpus.sentence_pieces import reason
@@ -13,6 +14,7 @@ from moe_nmt.corpus.subword import (
     Segmenter,
     apply,
     apply_to_file,
+    drawn,
     learn,
     load,
     sample,
@@ -94,6 +96,56 @@ def test_copies_are_aligned_deterministic_and_differ(
     assert sum(a != b for a, b in zip(lines[160:320], lines[320:], strict=True)) > 80
 
 
+def test_workers_change_nothing(
+    model: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subword, "BLOCK", 7)
+    outputs = [tmp_path / "one", tmp_path / "three"]
+    for output, workers in zip(outputs, (1, 3), strict=True):
+        assert apply_to_file(corpus, output, model, copies=2, workers=workers) == 2 * 160
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_line_that_is_not_utf8_is_named(
+    workers: int, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subword, "BLOCK", 3)
+    (tmp_path / "text").write_bytes(b"A man\n" * 7 + b"sch\xf6n\n")
+    with pytest.raises(SystemExit, match=r"line 8 of .*text is not UTF-8: convert the file"):
+        apply_to_file(tmp_path / "text", tmp_path / "out", model, workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sample_is_drawn_by_its_seed_and_alike_from_both_sides() -> None:
+    lines = [str(number) for number in range(10_000)]
+    one, again, other = (list(drawn(iter(lines), 0.1, seed)) for seed in (1, 1, 2))
+    assert one == again != other
+    assert 900 < len(one) < 1100
+    assert one == sorted(one, key=int)
+    assert list(drawn(iter(lines), 1.5, 1)) == lines
+
+
+def test_rare_characters_are_left_out_by_coverage(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("".join(f"{s}\n" for s in SENTENCES * 9) + "漢\n", "utf-8")
+    has_rare = []
+    for coverage in (1.0, 0.999):
+        learn([tmp_path / "text"], "sentencepiece", 60, 1, tmp_path / "model", coverage=coverage)
+        has_rare.append("漢".encode() in (tmp_path / "model").read_bytes())
+    assert has_rare == [True, False]
+
+
+def test_byte_pairs_remember_a_bounded_number_of_words(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byte_pairs, "MOST_CACHED", 100)
+    learn([corpus], "bpe", 60, 1, tmp_path / "model")
+    segmenter = BytePairs((tmp_path / "model").read_bytes(), 1)
+    for number in range(1000):
+        assert "".join(segmenter.best(f"man {number}")) == f"▁man▁{number}"
+        assert len(segmenter.bpe.cache) <= 103
+
+
 def test_sampling_does_not_change_the_best(segmenter: Segmenter) -> None:
     before = apply(SENTENCES[-1], segmenter)
     assert len({sample(SENTENCES[-1], segmenter, 0.3) for _ in range(20)}) > 1
@@ -136,7 +188,7 @@ def test_mistakes_of_apply(model: Path, corpus: Path, tmp_path: Path) -> None:
 
 
 GENERATED = (
-    "S-1\t▁x\nT-1\t▁y\nH-1\t-0.5\t▁Zwei ▁Bä lle .\nD-1\t-0.5\t▁Zwei\nP-1\t-0.1 -0.2\n"
+    "S-1\t▁x\nT-1\t▁y\nH-1\t-0.5\t▁Zwei ▁Bä lle .\nD-1\t-0.5\t▁Zwei ▁Bä lle .\nP-1\t-0.1 -0.2\n"
     "H-1\t-0.9\t▁worse\nH-10\t-1.0\t▁last\n"
     + "".join(f"H-{n}\t-1\t\n" for n in (9, 8, 7, 6, 5, 4, 3, 2))
     + "H-0\t-0.3\t▁First\u2028 ly\nGenerate test with beam=5: BLEU4 = 1\n"

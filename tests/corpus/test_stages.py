@@ -45,11 +45,11 @@ def test_done_once(stage: Run) -> None:
 def test_done_again_when_something_changed(stage: Run) -> None:
     stage(COUNT)
     Path("in").write_text("2")
-    assert stage(COUNT).startswith("[s] inputs or options changed, running again\n")
+    assert stage(COUNT).startswith("[s] changed: in; running again\n")
     assert Path("out").read_text() == "2"
-    assert "changed" in stage(COUNT + " ")
+    assert "[s] changed: the command; running again\n" in stage(COUNT + " ")
     Path("out").unlink()
-    assert stage(COUNT + " ").startswith("[s] an output is missing, running again\n")
+    assert stage(COUNT + " ").startswith("[s] out is missing, running again\n")
     assert times() == 4
 
 

@@ -77,7 +77,7 @@ def test_the_script_end_to_end_and_again(binarised: Path, tmp_path: Path) -> Non
     figures = tmp_path / "figures.json"
     command = ["python", ROOT / "scripts" / "study_balance.py", binarised]
     command += ["--out", tmp_path / "runs", "--updates", 3, "--seeds", 1, "--threads", 1]
-    done = run(*command, "--json", figures, timeout=900)
+    done = run(*command, "--json", figures)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
     for noise in ("without_noise", "with_noise"):
@@ -89,7 +89,7 @@ def test_the_script_end_to_end_and_again(binarised: Path, tmp_path: Path) -> Non
     assert text in done.stdout
     assert text.count("| 0.0 | 0.2 | ") == 4
 
-    again = run(*command, timeout=900)
+    again = run(*command)
     assert again.stdout.count("up to date, skipped") == 6
     assert text in again.stdout
 

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
-import moe_nmt.moe, moe_nmt.modules
+import moe_nmt.moe, moe_nmt.modules, moe_nmt.distributed
 import moe_nmt.modules.attention, moe_nmt.modules.attentive_lstm, moe_nmt.modules.dropout
 import moe_nmt.modules.lstm, moe_nmt.modules.projected_loss, moe_nmt.modules.stack
 print([name for name in sys.modules if name.partition(".")[0] in ("fairseq", "omegaconf", "hydra")])

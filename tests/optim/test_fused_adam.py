@@ -8,6 +8,7 @@ from fairseq import optim
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from moe_nmt.distributed import Workers
 from moe_nmt.optim import FusedAdam
 
 BETA1, BETA2, EPSILON = 0.8, 0.95, 1e-6
@@ -65,7 +66,7 @@ def test_a_restored_state_goes_on_bit_exactly() -> None:
 def test_clipping_counts_the_experts(limit: float) -> None:
     """fairseq's own clipping leaves parameters marked as experts' out of the norm."""
     dense, expert = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
-    expert.expert = True  # type: ignore[attr-defined]
+    expert.expert = Workers().shard(1)  # type: ignore[attr-defined]
     config = OmegaConf.create({"_name": "fused_adam", "lr": [0.1]})
     optimizer = optim.build_optimizer(config, [dense, expert])
     dense.grad, expert.grad = torch.tensor([3.0]), torch.tensor([-4.0])

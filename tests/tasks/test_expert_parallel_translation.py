@@ -85,13 +85,6 @@ def test_left_padding_is_refused(binarised: Path) -> None:
         build(binarised, left_pad_source=True)
 
 
-def test_several_workers_are_refused(binarised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(SystemExit, match="several workers is not supported yet"):
-        build(binarised).build_model(None)
-
-
 def test_a_checkpoint_of_another_vocabulary_is_refused(binarised: Path) -> None:
     task = build(binarised)
     state = task.state_dict()

@@ -1,0 +1,145 @@
+"""``moe-nmt-prepare``: from published archives or one's own text to binarised data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from moe_nmt.corpus.own_text import languages_of, own_texts
+from moe_nmt.corpus.parallel import available_cores
+from moe_nmt.corpus.prepare import Settings, prepare
+from moe_nmt.corpus.registry import find_corpus
+from moe_nmt.corpus.subword import METHODS
+
+INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        prog="moe-nmt-prepare",
+        description="Downloads, checks, cleans, segments and binarises parallel text.  What is "
+        "done already is not done again; what options or inputs changed is.",
+        epilog="Files come in pairs, source before target, and may end in .gz.",
+    )
+    text = parser.add_argument_group("text")
+    text.add_argument("--train", nargs="+", default=[], metavar="FILE", help="own files")
+    text.add_argument(
+        "--corpora", nargs="+", default=[], metavar="YAML", help="descriptions of published corpora"
+    )
+    for split, what in (("valid", "one set after another"), ("test", "each a test set of its own")):
+        text.add_argument(f"--{split}", nargs="+", default=[], metavar="FILE", help=what)
+        text.add_argument(
+            f"--{split}-sets",
+            nargs="+",
+            default=[],
+            metavar="NAME",
+            help="test sets of sacreBLEU, or descriptions",
+        )
+    text.add_argument(
+        "--languages",
+        nargs=2,
+        metavar=("SOURCE", "TARGET"),
+        help="default: what the names of the first files end in",
+    )
+    folders = parser.add_argument_group("folders")
+    folders.add_argument("--destdir", type=Path, required=True, metavar="FOLDER")
+    folders.add_argument(
+        "--archives",
+        type=Path,
+        metavar="FOLDER",
+        help="where archives lie, or are downloaded to; default DESTDIR/archives",
+    )
+    filters = parser.add_argument_group("filters of training pairs")
+    filters.add_argument(
+        "--max-words", type=int, default=175, metavar="N", help="default %(default)s"
+    )
+    filters.add_argument(
+        "--max-ratio",
+        type=float,
+        default=1.5,
+        metavar="X",
+        help="of the words of the longer side to those of the shorter; default %(default)s",
+    )
+    subwords = parser.add_argument_group("subwords")
+    subwords.add_argument(
+        "--subword", choices=METHODS, default=METHODS[0], help="default %(default)s"
+    )
+    subwords.add_argument(
+        "--vocabulary", type=int, default=32000, metavar="N", help="default %(default)s"
+    )
+    subwords.add_argument(
+        "--sample",
+        type=int,
+        default=4_000_000,
+        metavar="N",
+        help="learn from about N lines, default %(default)s",
+    )
+    subwords.add_argument(
+        "--character-coverage",
+        type=float,
+        default=0.9999,
+        metavar="X",
+        help="sentencepiece: share of the characters that are subwords, default %(default)s",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=available_cores(),
+        metavar="N",
+        help="processes, default %(default)s",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if not args.train and not args.corpora:
+        parser.error("name text to train on with --train or --corpora")
+    if not args.valid and not args.valid_sets:
+        parser.error("name a validation set with --valid or --valid-sets; training text is none")
+    for option, least in (("workers", 1), ("vocabulary", 1), ("sample", 1), ("max_words", 1)):
+        if getattr(args, option) < least:
+            parser.error(f"--{option.replace('_', '-')} must be at least {least}")
+    if not args.max_ratio >= 1:
+        parser.error("--max-ratio must be at least 1")
+    if not 0 < args.character_coverage <= 1:
+        parser.error("--character-coverage must be more than 0 and at most 1")
+    languages = languages_of(args.languages, [*args.train, *args.valid, *args.test])
+
+    def texts(option: str, sets: Sequence[str]) -> list:
+        own = own_texts(getattr(args, option), languages, f"--{option}")
+        return [*(find_corpus(name, languages) for name in sets), *own]
+
+    tests = texts("test", args.test_sets)
+    held_out = {"valid": texts("valid", args.valid_sets)}
+    held_out |= {f"test{number or ''}": [text] for number, text in enumerate(tests)}
+    settings = Settings(
+        languages=languages,
+        train=texts("train", args.corpora),
+        held_out=held_out,
+        folder=args.destdir,
+        archives=args.archives or args.destdir / "archives",
+        workers=args.workers,
+        max_words=args.max_words,
+        max_ratio=args.max_ratio,
+        method=args.subword,
+        vocabulary=args.vocabulary,
+        sample=args.sample,
+        coverage=args.character_coverage,
+        seed=args.seed,
+    )
+    try:
+        prepare(settings)
+    except KeyboardInterrupt:
+        print("\nmoe_nmt: interrupted: run the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

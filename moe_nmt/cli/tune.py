@@ -1,0 +1,77 @@
+"""``moe-nmt-tune``: the best length and coverage penalties, from n-best lists."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from moe_nmt.corpus.files import write_text
+from moe_nmt.evaluation.measures import bleu_signature
+from moe_nmt.evaluation.rescoring import read_n_best
+from moe_nmt.evaluation.systems import References, generated_file
+from moe_nmt.evaluation.tokenizers import TOKENIZERS, tokenizer
+from moe_nmt.evaluation.tuning import surface
+
+GRID = [step / 10 for step in range(11)]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        prog="moe-nmt-tune",
+        description="Tries penalties for length (alpha) and for source words that are not "
+        "translated (beta) on the n-best lists of a development set, without decoding again.",
+    )
+    parser.add_argument(
+        "lists",
+        type=Path,
+        metavar="FILE",
+        help="what fairseq-generate --nbest N --print-alignment soft wrote, or its folder",
+    )
+    parser.add_argument("--reference", action="append", required=True, type=Path, metavar="FILE")
+    for name in ("alpha", "beta"):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            type=float,
+            default=GRID,
+            metavar="X",
+            help="values to try, 0 to 1 in steps of 0.1 if left out",
+        )
+    parser.add_argument(
+        "--tokenizer", choices=TOKENIZERS, default=TOKENIZERS[0], help="for BLEU, %(default)s"
+    )
+    parser.add_argument("--language", metavar="LANG", help="of the translations")
+    parser.add_argument("--lowercase", action="store_true", help="case does not count")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="takes all figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="takes their picture")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    alphas, betas = sorted(set(args.alpha)), sorted(set(args.beta))
+    if not all(0 <= value < math.inf for value in (*alphas, *betas)):
+        parser.error("--alpha and --beta take numbers of 0 or more")
+    references = References.read(args.reference, tokenized=args.tokenizer == "none")
+    tokenize = tokenizer(args.tokenizer, args.language)
+    n_best = read_n_best(
+        generated_file(args.lists), references, tokenize, args.lowercase, any(betas)
+    )
+    found = surface(
+        n_best, alphas, betas, bleu_signature(references.texts, tokenize, args.lowercase)
+    )
+    print(found)
+    if args.json is not None:
+        write_text(args.json, f"{json.dumps(found.as_json(), indent=2)}\n")
+    if args.plot is not None:
+        write_text(args.plot, found.as_svg())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Gradients over many workers: their mean, and their norm.
+
+After the backward pass each worker has the gradients of its own loss for what all workers hold, and
+for its experts those of the losses of all workers that sent tokens.  What is wanted for both is the
+mean over all workers' losses, as a data parallel training has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from moe_nmt.distributed.workers import Workers
+
+
+def average_gradients(module: nn.Module, workers: Workers) -> None:
+    """Makes all gradients of a module the mean over all workers' losses, in place."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    dense = [parameter for parameter in parameters if not hasattr(parameter, "expert")]
+    for parameter in dense:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    workers.average([parameter.grad for parameter in dense if parameter.grad is not None])
+    average_expert_gradients(parameters)
+
+
+def average_expert_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Makes the gradients of experts the mean over all workers' losses, in place.
+
+    Call it once an update, after the last backward pass, on all workers.
+    """
+    for workers, experts in by_workers(parameters).items():
+        for parameter in experts:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        workers.average_replicas([p.grad for p in experts if p.grad is not None])
+
+
+def total_norm(parameters: Iterable[Tensor]) -> Tensor:
+    """The norm of all gradients, those of every worker's experts included: [].
+
+    It is the same on all workers, whose other gradients have to be equal.
+    """
+    parameters = list(parameters)
+    dense = [p.grad for p in parameters if p.grad is not None and not hasattr(p, "expert")]
+    norms = [torch.nn.utils.get_total_norm(dense)]
+    for workers, experts in by_workers(parameters).items():
+        norm = torch.nn.utils.get_total_norm([p.grad for p in experts if p.grad is not None])
+        norms.append(workers.sum_of_shards(norm.square()).sqrt())
+    return torch.linalg.vector_norm(torch.stack([norm.to(norms[-1]) for norm in norms]))
+
+
+def by_workers(parameters: Iterable[Tensor]) -> dict[Workers, list[Tensor]]:
+    """The experts' parameters, by the workers they are divided among."""
+    found: dict[Workers, list[Tensor]] = {}
+    for parameter in parameters:
+        if hasattr(parameter, "expert"):
+            found.setdefault(parameter.expert.workers, []).append(parameter)
+    return found

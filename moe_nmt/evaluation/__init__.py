@@ -1,0 +1,1 @@
+"""How good translations are: BLEU, chrF, perplexity, significance.  No torch, no fairseq."""

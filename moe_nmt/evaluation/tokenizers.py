@@ -1,0 +1,64 @@
+"""The tokenizers for tokenised BLEU, by name: hypotheses and references go through the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import sacrebleu
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
+
+TOKENIZERS = ("13a", "intl", "moses", "none")
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer and what scores say of it: its name, language and version."""
+
+    signature: str
+    tokenize: Callable[[str], str]
+
+
+def tokenizer(name: str, language: str | None = None) -> Tokenizer:
+    """One of TOKENIZERS; "none" takes the text as tokenised already.
+
+    Raises:
+        SystemExit: for Moses' without a language or without the package sacremoses.
+    """
+    if name == "none":
+        return Tokenizer("none", str)
+    if name == "moses":
+        return moses(language)
+    tokenize = {"13a": Tokenizer13a, "intl": TokenizerV14International}[name]()
+    return Tokenizer(f"{name}-sacrebleu-{sacrebleu.__version__}", tokenize)
+
+
+def moses(language: str | None) -> Tokenizer:
+    """Moses' tokenizer.perl in Python (sacremoses), which splits and escapes by its language."""
+    if language is None:
+        raise SystemExit(
+            "moe_nmt: --tokenizer moses needs --language, that of the translations: Moses splits "
+            "French and German by different rules"
+        )
+    try:
+        from sacremoses import MosesTokenizer
+        from sacremoses.corpus import NonbreakingPrefixes
+    except ImportError as error:
+        raise SystemExit(
+            "moe_nmt: --tokenizer moses needs the package sacremoses: pip install sacremoses, or "
+            "take --tokenizer 13a"
+        ) from error
+    known = sorted(set(NonbreakingPrefixes().available_langs.values()))
+    if language not in known:  # which it would take for English
+        raise SystemExit(
+            f"moe_nmt: Moses has no rules for --language {language}, only for {', '.join(known)}"
+        )
+    program = MosesTokenizer(lang=language)
+
+    def tokenize(sentence: str) -> str:
+        tokens: str = program.tokenize(sentence, return_str=True)
+        return tokens
+
+    return Tokenizer(f"moses-{language}-sacremoses-{version('sacremoses')}", tokenize)

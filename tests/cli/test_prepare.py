@@ -1,0 +1,179 @@
+"""moe-nmt-prepare on a user's own text, and a user's mistakes."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import ROOT, train_here
+
+from moe_nmt.cli.prepare import main
+from moe_nmt.corpus.subword import undo
+
+
+@pytest.fixture
+def folder(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a user's text: two training texts, one of them compressed."""
+    monkeypatch.chdir(tmp_path)
+    for language in ("en", "de"):
+        lines = (corpus / f"train.{language}").read_bytes().splitlines(keepends=True)
+        Path(f"a.{language}").write_bytes(b"".join(lines[:300]))
+        Path("more").mkdir(exist_ok=True)
+        Path(f"more/a.{language}.gz").write_bytes(gzip.compress(b"".join(lines[200:400])))
+        for split in ("valid", "test"):
+            text = (corpus / f"{split}.{language}").read_bytes()
+            Path(f"{split}.{language}").write_bytes(text)
+    return tmp_path
+
+
+OWN = ["--train", "a.en", "a.de", "more/a.en.gz", "more/a.de.gz", "--valid", "valid.en", "valid.de"]
+TESTS = ["--test", "test.en", "test.de", "valid.en", "valid.de"]
+SMALL = ["--vocabulary", "300", "--workers", "2", "--destdir", "out"]
+
+
+@pytest.mark.parametrize("method", ["sentencepiece", "bpe"])
+def test_own_text_to_a_training_step(
+    method: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*OWN, *TESTS, *SMALL, "--subword", method, "--max-ratio", "9"]
+    main(options)
+    said = capsys.readouterr().out
+    assert "[clean.a] done in " in said
+    assert "[clean.a-2] done in " in said
+    out = folder / "out"
+    report = [line.split() for line in (out / "report.txt").read_text().splitlines()]
+    assert report[1] == ["a", "300", "0", "0", "0", "0", "0", "0", "300"]
+    assert report[2] == ["a-2", "200", "0", "0", "0", "0", "0", "100", "100"]
+    assert report[3] == ["all", "500", "0", "0", "0", "0", "0", "100", "400"]
+    for language in ("en", "de"):
+        text = (out / f"text/train.{language}").read_text(encoding="utf-8")
+        expected = (folder / f"a.{language}").read_text(encoding="utf-8")
+        assert text.startswith(expected)
+        pieces = (out / f"pieces/train.{language}").read_text(encoding="utf-8").splitlines()
+        assert [undo(line) for line in pieces] == text.splitlines()
+        for name, split in (("valid", "valid"), ("test", "test"), ("valid", "test1")):
+            published = (out / f"published/{split}.{language}").read_bytes()
+            assert published == (folder / f"{name}.{language}").read_bytes()
+            assert (out / f"binarised/{split}.en-de.{language}.idx").is_file()
+    dictionaries = [(out / f"binarised/dict.{name}.txt").read_bytes() for name in ("en", "de")]
+    assert dictionaries[0] == dictionaries[1]
+    assert 100 < dictionaries[0].count(b"\n") <= 304
+    if method == "bpe":  # the other is trained on in tests/wmt14
+        train_here(out / "binarised", folder / "checkpoints", "--max-update", "1")
+
+    main([*options, "--languages", "en", "de"])  # as the names of the files say
+    assert "done in" not in capsys.readouterr().out
+
+
+def test_text_that_moved_is_known_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([*OWN, *SMALL])
+    (folder / "moved").mkdir()
+    for name in ("a.en", "a.de"):
+        (folder / name).rename(folder / "moved" / name)
+    (folder / "out").rename(folder / "elsewhere")
+    capsys.readouterr()
+    moved = [name.replace("a.", "moved/a.") if "/" not in name else name for name in OWN]
+    main([*moved, *SMALL[:-1], "elsewhere"])
+    assert "done in" not in capsys.readouterr().out
+
+
+def test_the_sample_and_the_seed_decide_the_subwords(folder: Path) -> None:
+    models = []
+    for number, options in enumerate(
+        [["--sample", "300"], ["--sample", "300"], ["--sample", "300", "--seed", "2"], []]
+    ):
+        main([*OWN, *SMALL[:-1], f"out{number}", *options])
+        models.append((folder / f"out{number}/subword.model").read_bytes())
+    assert models[0] == models[1]
+    assert len({*models}) == 3
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--train a.en a.de", "name a validation set with --valid or --valid-sets; training text"),
+        ("--valid valid.en valid.de", "name text to train on with --train or --corpora"),
+        ("--train a.en a.de more/a.en.gz --valid valid.en valid.de", "--train has 3 files: they"),
+        ("--train a.en a.de --valid valid.de valid.en", "valid.de valid.en looks swapped: en com"),
+        ("--train a.en a.xx --valid valid.en valid.de", "--train a.xx is no file"),
+        ("--train a.en a.en --valid valid.en valid.de", "en cannot be both source and target"),
+        ("--train a b --valid valid.en valid.de", "'' is no language: name both"),
+        ("--train a.en a.de --valid valid.en test.de", "valid.en has 50 lines but test.de has 61"),
+        ("--corpora x --valid-sets wmt12 --languages en de", "x is neither a .yaml file nor a tes"),
+        ("--corpora x.yaml --valid-sets wmt12 --languages en de", "cannot read x.yaml: No such"),
+        ("--corpora a.yaml --valid-sets wmt12 --languages en de", "a.yaml is no corpus descriptio"),
+        ("--corpora x.yaml --valid-sets wmt12", "name the two languages with --languages"),
+        ("--corpora wmt12 --valid-sets wmt12 --languages en xx", "wmt12 has no en-xx: it has cs-"),
+        ("--valid-sets wmt22 --train a.en a.de", "wmt22 is not one archive of two files: get its"),
+        ("--train a.en a.de --valid valid.en valid.de --workers 0", "--workers must be at least 1"),
+        ("--train a.en a.de --valid valid.en valid.de --max-ratio nan", "--max-ratio must be at l"),
+        (
+            "--train a.en a.de --valid valid.en valid.de --max-words 1",
+            "the filters left none of 300 tr",
+        ),
+        ("--train a.en a.de --valid a.en a.de", "2 ratio, 298 held out): are the files"),
+        ("--train a.en a.de --valid valid.en valid.de --character-coverage 0", "more than 0 and a"),
+        ("--train a.en a.de --valid valid.en valid.de --vocabulary 9", "--vocabulary 9 is fewer"),
+        (
+            "--corpora e.yaml e.yaml --train a.en a.de --valid valid.en valid.de",
+            "two training texts are called europarl-v7",
+        ),
+        ("--train a.sgm b.sgm --languages en de --valid valid.en valid.de", "a.sgm is a test set"),
+        ("--train b.en b.de --valid valid.en valid.de", "b.de.gz is not a whole gzip file: rem"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    options: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.yaml").write_text("name: a\n")
+    for name in ("a.sgm", "b.sgm"):
+        (folder / name).write_text('<seg id="1">one</seg>')
+    shutil.copy(ROOT / "data/wmt14_europarl.yaml", folder / "e.yaml")
+    (folder / "b.en").write_bytes((folder / "a.en").read_bytes())
+    (folder / "b.de.gz").write_bytes(gzip.compress((folder / "a.de").read_bytes())[:-20])
+    arguments = options.replace("b.de ", "b.de.gz ").split()
+    with pytest.raises(SystemExit) as stop:
+        main(["--destdir", "out", "--workers", "2", *arguments])
+    said = capsys.readouterr().err if stop.value.code == 2 else str(stop.value)
+    assert message in said
+    assert "Traceback" not in said
+    assert not list(folder.glob("out/**/*.part"))
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(folder: Path) -> None:
+    (folder / "out/text").mkdir(parents=True)
+    (folder / "out/text/train.en").write_text("precious")
+    with pytest.raises(SystemExit, match=r"train.en exists but this recipe did not make it"):
+        main([*OWN, *SMALL])
+    assert (folder / "out/text/train.en").read_text() == "precious"
+
+
+def test_an_interrupt_is_one_sentence_and_two_runs_do_not_meet(folder: Path) -> None:
+    program = [sys.executable, "-m", "moe_nmt.cli.prepare", *OWN, *SMALL]
+    process = subprocess.Popen(
+        program,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    with pytest.raises(SystemExit, match=r"another run is at work in .*/out: wait for its end"):
+        main([*OWN, *SMALL])
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does, to the workers as well
+    _, said = process.communicate(timeout=120)
+    assert said.endswith("\nmoe_nmt: interrupted: run the same command again to go on\n")
+    assert process.returncode == 130
+    main([*OWN, *SMALL])

@@ -1,0 +1,43 @@
+"""fairseq-train on the workers of a pool, as if torchrun had started them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from commands import run_here, training
+from worker_pool import WorkerPool
+
+# Whatever the number of workers the numbers are the same: nothing is drawn, and nothing depends on
+# which sentences are in one batch. A larger epsilon keeps Adam from blowing up rounding errors.
+DETERMINISTIC = [
+    *("--gate", "softmax", "--k", "4", "--dropout", "0", "--clip-norm", "0.5"),
+    *("--importance-weight", "0", "--load-weight", "0", "--epsilon", "1e-4"),
+]
+
+
+def train_on_worker(rank: int, world: int, arguments: list[str]) -> str:
+    """One worker's training; what it printed."""
+    environment = {
+        **{"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)},
+        **{"MASTER_ADDR": "localhost", "MASTER_PORT": "0"},
+    }
+    logging.getLogger().setLevel(logging.WARNING)
+    with mock.patch.dict(os.environ, environment):
+        return run_here("train", *arguments)
+
+
+def train_on(pool: Any, world: int, data: Path, folder: Path, *options: str) -> dict[str, Any]:
+    """Trains on so many workers, one being this process; returns the last checkpoint."""
+    arguments = training(data, folder, *options)
+    if world == 1:
+        run_here("train", *arguments)
+    else:
+        workers: WorkerPool = pool(world)
+        workers.run(train_on_worker, world, arguments)
+    state: dict[str, Any] = torch.load(folder / "checkpoint_last.pt", weights_only=True)
+    return state

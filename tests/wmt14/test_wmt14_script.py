@@ -1,0 +1,69 @@
+"""scripts/prepare_wmt14.sh and the descriptions in data/."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from miniature_wmt import CORPORA, DEV, ROOT, TEST
+
+from moe_nmt.corpus.registry import read_description, sacrebleu_set
+
+
+def test_descriptions_are_those_of_the_specification() -> None:
+    """Bytes, checksums and numbers of pairs add up to what the literature quotes."""
+    for pair, total in (("en-fr", 40_842_333), ("en-de", 4_520_620)):
+        found = [
+            read_description(ROOT / f"data/wmt14_{name}.yaml", tuple(pair.split("-")))
+            for name in CORPORA[pair]
+        ]
+        assert sum(corpus.pairs for corpus in found) == total
+        assert len({corpus.checksum.digest for corpus in found}) == len(found)
+        for corpus in found:
+            assert len(corpus.checksum.digest) == 64
+            assert corpus.path == corpus.urls[1].removeprefix("https://statmt.org/")
+            assert corpus.members[0].endswith((".en", ".en.gz"))
+    swapped = read_description(ROOT / "data/wmt14_giga.yaml", ("fr", "en"))
+    assert swapped.members[0] == "giga-fren.release2.fixed.fr.gz"
+    assert sacrebleu_set(TEST, ("en", "de")).checksum.digest == "a8cd784e006feb32ac6f3d9ec7eb389a"
+    assert sacrebleu_set("wmt14", ("en", "de")).path == "wmt14/test-filtered.tgz"
+
+
+def script(*arguments: str, path: str) -> subprocess.CompletedProcess[str]:
+    """Runs the recipe's script."""
+    return subprocess.run(
+        [ROOT / "scripts/prepare_wmt14.sh", *arguments],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("pair", list(CORPORA))
+def test_the_script_names_the_papers_data(pair: str, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    done = script(pair, "DEST", "--workers", "3", path=f"{tmp_path}:{os.environ['PATH']}")
+    descriptions = [str(ROOT / f"data/wmt14_{name}.yaml") for name in CORPORA[pair]]
+    assert done.stdout.split() == [
+        *("-m", "moe_nmt.cli.prepare", "--languages", *pair.split("-"), "--destdir", "DEST"),
+        *("--corpora", *descriptions, "--valid-sets", *DEV, "--test-sets", TEST, "--workers", "3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name en-fr or en-de"),
+        (["de-en", "DEST"], "name en-fr or en-de"),
+        (["en-de"], "name the output folder after en-de"),
+        (["en-de", "--workers", "2"], "name the output folder after en-de"),
+    ],
+)
+def test_mistakes_of_the_script(arguments: list[str], message: str) -> None:
+    done = script(*arguments, path=os.environ["PATH"])
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"moe_nmt: {message}")
