@@ -15,7 +15,6 @@ import json
 import os
 from pathlib import Path
 
-from moe_nmt.corpus import stages
 from moe_nmt.corpus.files import write_lines
 from moe_nmt.insight.balance_study import SETTINGS, Training, measure, records, tables
 from moe_nmt.insight.held_out import load
@@ -52,10 +51,10 @@ def main() -> None:
     without_noise, with_noise = {}, {}
     for setting in SETTINGS:
         for seed in args.seeds:
-            run = Training(setting, seed)
-            stages.run(run.stage(data, args.arch, args.updates))
-            model, batches = load(run.checkpoint, data, "valid", max_tokens=4000)
-            without_noise[run], with_noise[run] = measure(model, batches, seed)
+            training = Training(setting, seed)
+            training.run(data, args.arch, args.updates)
+            model, batches = load(training.checkpoint, data, "valid", max_tokens=4000)
+            without_noise[training], with_noise[training] = measure(model, batches, seed)
 
     lines = [
         *("Balance without noise", "", tables(without_noise), ""),

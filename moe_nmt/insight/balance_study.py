@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_nmt.corpus.stages import CHECKOUT, Stage
+from moe_nmt.corpus.command_stage import CHECKOUT, run_command
 from moe_nmt.insight.balance_report import expert_use
 from moe_nmt.insight.held_out import Batches, perplexity
 from moe_nmt.moe.balance import balance_figures
@@ -52,8 +52,11 @@ class Training:
         """The model after the last update."""
         return Path(self.name) / "checkpoint_last.pt"
 
-    def stage(self, data: Path, arch: str, updates: int) -> Stage:
-        """Trains a model with noisy top-k gates on a folder made by fairseq-preprocess."""
+    def run(self, data: Path, arch: str, updates: int) -> None:
+        """Trains a model with noisy top-k gates on a folder made by fairseq-preprocess.
+
+        It does so in the current folder, unless that is done.
+        """
         program = str(Path(sys.executable).with_name("fairseq-train"))
         command = [
             *(program, str(data), "--user-dir", f"{CHECKOUT}/moe_nmt"),
@@ -70,7 +73,7 @@ class Training:
         ]
         inputs = [str(path) for path in sorted(data.iterdir()) if path.suffix in (".bin", ".idx")]
         inputs += [str(path) for path in sorted(data.glob("dict.*.txt"))]
-        return Stage(self.name, command, inputs, [self.checkpoint], is_resumable=True)
+        run_command(self.name, command, inputs, [self.checkpoint], is_resumable=True)
 
 
 @dataclass(frozen=True)
