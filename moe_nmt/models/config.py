@@ -1,6 +1,7 @@
 """The options of the translation model, with the paper's values as defaults (App. E)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
@@ -51,6 +52,14 @@ class GNMTMoEConfig(FairseqDataclass):
     share_decoder_input_output_embed: bool = option(
         False, "one embedding for the decoder's input and the softmax"
     )
+
+
+def completed(cfg: Any) -> GNMTMoEConfig:
+    """The options of a model, with defaults for those that its checkpoint does not know yet."""
+    values: dict[str, Any] = {
+        f.name: getattr(cfg, f.name, f.default) for f in fields(GNMTMoEConfig)
+    }
+    return GNMTMoEConfig(**values)
 
 
 def moe_positions(text: str, layers: int, name: str) -> list[int]:

@@ -9,7 +9,7 @@ from fairseq.models import FairseqEncoderDecoderModel, register_model
 from torch import Tensor, nn
 
 from moe_nmt.distributed.workers import Workers
-from moe_nmt.models.config import GNMTMoEConfig, moe_positions, validate
+from moe_nmt.models.config import GNMTMoEConfig, completed, moe_positions, validate
 from moe_nmt.models.decoder import GNMTDecoder
 from moe_nmt.models.encoder import GNMTEncoder
 from moe_nmt.modules.attention import ATTENTIONS
@@ -36,7 +36,8 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
         """
         try:
             workers = getattr(task, "workers", None)
-            return build_model(cls, cfg, task.source_dictionary, task.target_dictionary, workers)
+            words = task.source_dictionary, task.target_dictionary
+            return build_model(cls, completed(cfg), *words, workers)
         except ValueError as error:
             raise SystemExit(f"moe_nmt: {error}") from error
 

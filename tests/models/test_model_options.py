@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from small_models import SIZES, build, dictionary, task_of
 
 from moe_nmt.models import GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.moe import Experts
 
 WRONG = [
     ({"model_dim": 0}, "--model-dim must be at least 1"),
@@ -95,3 +97,13 @@ def test_mixtures_stand_where_they_are_asked_for(
     assert set(extra["routings"]) == names
     tokens = {name: int(routing.token.max()) + 1 for name, routing in extra["routings"].items()}
     assert tokens == {name: 2 if name.startswith("encoder") else 3 for name in names}
+
+
+def test_a_checkpoint_older_than_an_option_gets_its_default() -> None:
+    words = dictionary(20)
+    options = vars(GNMTMoEConfig(**SIZES))
+    del options["recompute_experts"], options["_name"]
+    old = OmegaConf.create({"_name": "gnmt_moe_tiny", **options, "gate": "noisy-top-k"})
+    OmegaConf.set_struct(old, True)
+    model = GNMTMoEModel.build_model(old, task_of(words, words))
+    assert not any(m.recompute for m in model.modules() if isinstance(m, Experts))
