@@ -104,8 +104,8 @@ def build_model(
                 cfg.k,
                 str(cfg.gate),
                 cfg.expert_groups,
-                cfg.recompute_experts,
-                workers,
+                recompute=cfg.recompute_experts,
+                workers=workers,
             )
             for position in moe_positions(text, layers, name)
         }

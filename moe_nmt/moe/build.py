@@ -53,6 +53,7 @@ def build_mixture_of_experts(
     k: int,
     gate: str = "noisy-top-k",
     groups: int = 1,
+    *,
     recompute: bool = False,
     workers: Workers | None = None,
 ) -> MixtureOfExperts:

@@ -42,7 +42,7 @@ class SmallModel(nn.Module):
         torch.manual_seed(5)
         self.first = nn.Linear(DIM, DIM)
         self.mixture = build_mixture_of_experts(
-            DIM, 8, case.experts, case.k, case.gate, case.groups, workers
+            DIM, 8, case.experts, case.k, case.gate, case.groups, workers=workers
         )
         self.last = nn.Linear(DIM, DIM)
         for name, parameter in self.mixture.gate.named_parameters():
