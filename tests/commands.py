@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import signal
 import subprocess
 import sys
 import warnings
@@ -85,3 +86,8 @@ def hypotheses(output: str) -> dict[int, str]:
     """Sentence number -> translation, from the output of fairseq-generate or -interactive."""
     lines = (line.split("\t") for line in output.splitlines() if line.startswith("H-"))
     return {int(number.removeprefix("H-")): text for number, _, text in lines}
+
+
+def heed_interrupts() -> None:
+    """For a new process: one of the background, such as these tests may be, ignores them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

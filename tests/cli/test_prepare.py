@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT, train_here
+from commands import ROOT, heed_interrupts, train_here
 
 from moe_nmt.cli.prepare import main
 from moe_nmt.corpus.subword import undo
@@ -167,6 +167,7 @@ def test_an_interrupt_is_one_sentence_and_two_runs_do_not_meet(folder: Path) -> 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     assert process.stdout is not None
     process.stdout.readline()

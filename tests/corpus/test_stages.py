@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import heed_interrupts
 
 from moe_nmt.cli.stage import main
 
@@ -130,6 +131,7 @@ def test_an_interrupt_waits_for_the_command(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     while not (tmp_path / "ready").exists():
         time.sleep(0.02)
