@@ -18,8 +18,8 @@ import argparse
 import json
 import multiprocessing
 import platform
-import resource
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -47,52 +47,73 @@ def bandwidth(device: str, rounds: int) -> float:
     return 2 * source.numel() * 4 / statistics.median(times[1:])
 
 
-def peak_memory(name: str, sizes: Sizes, threads: int, answer: Any) -> None:
-    """In a process of its own: the most memory that two turns take, in MiB, without the weights."""
+def most_resident() -> float:
+    """The most memory that this process has had, in MiB (Linux).
+
+    Unlike ru_maxrss this figure is not inherited from the parent.
+    """
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**10
+
+
+def peak_memory(name: str, sizes: Sizes, threads: int, turns: int, answer: Any) -> None:
+    """In a process of its own: the most memory that the turns take, in MiB, without the weights."""
     torch.set_num_threads(threads)
     contestant = CONTESTANTS[name](sizes)
     if sizes.device == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        contestant.turn()
-        contestant.turn()
+        for _ in range(turns):
+            contestant.turn()
         answer.send((torch.cuda.max_memory_allocated() - before) / 2**20)
         return
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    contestant.turn()
-    contestant.turn()
-    answer.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
+    Path("/proc/self/clear_refs").write_text("5")  # what building took does not count
+    before = most_resident()
+    for _ in range(turns):
+        contestant.turn()
+    answer.send(most_resident() - before)
 
 
-def peak_memory_apart(name: str, sizes: Sizes, threads: int) -> float:
+def peak_memory_apart(name: str, sizes: Sizes, threads: int, turns: int) -> float:
     """``peak_memory`` from another process."""
     context = multiprocessing.get_context("spawn")
     mine, other = context.Pipe()
-    process = context.Process(target=peak_memory, args=(name, sizes, threads, other))
+    process = context.Process(target=peak_memory, args=(name, sizes, threads, turns, other))
     process.start()
     value: float = mine.recv()
     process.join()
     return value
 
 
-def measure(sizes: Sizes, rounds: int, threads: int) -> list[dict[str, Any]]:
-    """The figures of all contestants for one number of experts, the floor's last."""
+def measure(
+    sizes: Sizes, names: list[str], rounds: int, patience: float, threads: int
+) -> list[dict[str, Any]]:
+    """The figures of these contestants for one number of experts, the floor's last.
+
+    Who has used up ``patience`` seconds takes part in no further round; where the first turn, which
+    otherwise only warms up, takes that long, it is the one that counts.
+    """
     contestants: dict[str, Contestant] = {}
-    for name, build in CONTESTANTS.items():
+    for name in names:
         try:
-            contestants[name] = build(sizes)
+            contestants[name] = CONTESTANTS[name](sizes)
         except (ImportError, OSError) as error:
             print(f"skipped: {name} ({error})")
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_ in range(rounds + 1):  # one to warm up
+    times: dict[str, list[float]] = {}
+    for name, contestant in contestants.items():
+        first = seconds(contestant.turn, sizes.device)
+        times[name] = [first] if first >= patience else []
+    for _ in range(rounds):
         for name, contestant in contestants.items():
-            elapsed = seconds(contestant.turn, sizes.device)
-            if round_:
-                times[name].append(elapsed)
+            if sum(times[name]) < patience:
+                times[name].append(seconds(contestant.turn, sizes.device))
     baseline = statistics.median(times["dense"]) / contestants["dense"].work
     rows: list[dict[str, Any]] = []
     for name, contestant in contestants.items():
         median = statistics.median(times[name])
+        turns = 2 if len(times[name]) > 1 else 1
+        print(f"{sizes.experts} experts, {name}: {median:.3f} s", file=sys.stderr)
         rows.append(
             {
                 "name": name,
@@ -100,7 +121,7 @@ def measure(sizes: Sizes, rounds: int, threads: int) -> list[dict[str, Any]]:
                 "seconds": times[name],
                 "ratio": baseline * contestant.work / median,
                 "dropped": contestant.dropped(),
-                "peak_memory_mib": peak_memory_apart(name, sizes, threads),
+                "peak_memory_mib": peak_memory_apart(name, sizes, threads, turns),
             }
         )
     memory = 3 * sizes.weight_bytes / bandwidth(sizes.device, rounds)
@@ -165,6 +186,9 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--patience", type=float, default=20.0, help="seconds for all rounds of a contestant"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--plot", type=Path, help="draw the ratios here, as SVG")
@@ -174,9 +198,14 @@ def main() -> None:
     dtype = getattr(torch, args.dtype)
 
     rows = []
-    for experts in args.experts:
+    names = list(CONTESTANTS)
+    for experts in sorted(args.experts):
         sizes = Sizes(args.tokens, args.dim, args.hidden, args.k, experts, args.device, dtype)
-        rows += measure(sizes, args.rounds, args.threads)
+        new = measure(sizes, names, args.rounds, args.patience, args.threads)
+        rows += new
+        # Whose turn took longer than all rounds may is not asked to do it with more experts.
+        names = [row["name"] for row in new if row["seconds"][0] < args.patience]
+        names.remove("floor")
     device = torch.cuda.get_device_name() if args.device == "cuda" else platform.processor()
     print(
         f"torch {torch.__version__}, {device or 'CPU'}, {args.threads} threads, {args.dtype}, ",

@@ -16,7 +16,7 @@ from torch import Tensor
 from moe_nmt.moe.reused_memory import ReusedMemory
 
 # Starting one more chunk takes about as long as this many multiply-adds of padding.
-MULTIPLY_ADDS_PER_CHUNK = 500_000
+MULTIPLY_ADDS_PER_CHUNK = 3_000_000
 ROWS_PER_CHUNK = 256  # at most, where it has several experts: to stay in the cache
 
 
