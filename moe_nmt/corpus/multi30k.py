@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from moe_nmt.corpus.description import description
 from moe_nmt.corpus.download import download
 from moe_nmt.corpus.files import readable, written_whole
 
@@ -34,20 +33,12 @@ class Corpus:
 
 def read_description(path: Path) -> Corpus:
     """Reads a corpus description."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with description(path, "url and splits, as data/multi30k.yaml has them") as data:
         splits = {
             name: Split(int(split["lines"]), dict(split["sha256"]))
             for name, split in data["splits"].items()
         }
         return Corpus(str(data["url"]), splits)
-    except OSError as error:
-        raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SystemExit(
-            f"moe_nmt: {path} is no corpus description ({type(error).__name__}: {error}): "
-            "it needs url and splits, as data/multi30k.yaml has them"
-        ) from error
 
 
 def get_raw(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from sacrebleu.dataset import DATASETS
 
+from moe_nmt.corpus.description import description
 from moe_nmt.corpus.download import Checksum
 
 SUFFIXES = (".yaml", ".yml")  # of descriptions; other names are sacreBLEU's
@@ -46,8 +46,8 @@ def find_corpus(name: str, languages: tuple[str, str]) -> Corpus:
 
 def read_description(path: Path, languages: tuple[str, str]) -> Corpus:
     """Reads a description such as data/wmt14_europarl.yaml."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    needs = "name, archive and pairs, as data/wmt14_europarl.yaml has them"
+    with description(path, needs) as data:
         archive, pairs = data["archive"], data["pairs"]
         algorithm = "sha256" if "sha256" in archive else "md5"
         checksum = Checksum(algorithm, str(archive[algorithm]), archive.get("bytes"))
@@ -64,13 +64,6 @@ def read_description(path: Path, languages: tuple[str, str]) -> Corpus:
         members = pair["members"]
         source, target = (str(members[language]) for language in languages)
         return Corpus(name, urls, checksum, (source, target), pair.get("lines"))
-    except OSError as error:
-        raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SystemExit(
-            f"moe_nmt: {path} is no corpus description ({type(error).__name__}: {error}): "
-            "it needs name, archive and pairs, as data/wmt14_europarl.yaml has them"
-        ) from error
 
 
 def of_languages(pairs: Mapping[str, Any], languages: tuple[str, str]) -> Any:
