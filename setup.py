@@ -55,7 +55,8 @@ setup(
     extras_require={
         "plot": ["matplotlib"],
         "moses": ["sacremoses"],
-        "dev": ["sacremoses", "pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"],
+        "languages": ["eldc>=0.4"],
+        "dev": ["eldc>=0.4", "sacremoses", "pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": [

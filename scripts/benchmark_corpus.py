@@ -2,10 +2,16 @@
 
     python scripts/benchmark_corpus.py FOLDER --pairs 1000000 [--workers 2] [--json FILE]
 
-The text is of random words with the frequencies of natural ones (Zipf), 25 a sentence on average.
-Each stage's rate is from its own record; memory is that of all processes together, shared pages
-counted once (PSS).  Then the same files go through SentencePiece's own threads, subword-nmt's
-apply-bpe and fairseq-preprocess, with as many workers; ours and theirs take turns.
+The text is of random words with the frequencies of natural ones (Zipf), 25 a sentence on average;
+it comes from an archive, as WMT's does.  Each stage's times are from its own record, reading,
+hashing and counting included; memory is that of all processes, shared pages counted once (PSS).
+
+The estimate for WMT'14 takes for each stage the CPU time of the main process, or that of all
+processes shared by the cores where it is more; subwords are learned from a sample of the same size
+whatever the corpus, so they count with their own time here.
+
+Then the same files go through SentencePiece's own threads, subword-nmt's apply-bpe and
+fairseq-preprocess, with as many workers; ours and theirs take turns.
 """
 
 from __future__ import annotations
@@ -18,27 +24,48 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import sentencepiece
+import yaml
 
 from moe_nmt.corpus.binarise import binarise
 from moe_nmt.corpus.dictionary import build_dictionary
 from moe_nmt.corpus.files import read_text, written_whole
+from moe_nmt.corpus.hashes import sha256
 from moe_nmt.corpus.parallel import available_cores
-from moe_nmt.corpus.subword import apply_to_file, learn
+from moe_nmt.corpus.subword import METHODS, apply_to_file, learn
 
-LANGUAGES = ("en", "fr")
+LANGUAGES, CORPUS = ("en", "fr"), "generated"
 HELD_OUT = 3000  # sentences of the dev set
 TYPES = 100_000  # words of a language
 BLOCK = 10_000
 POLL = 0.2  # seconds
+CPU = ("main", "workers")
 WMT14, CORES = 36_000_000, 16  # pairs of English-French, and on what they are to be prepared
 
 Seconds = tuple[float, float]  # by the clock, and of all processes' work
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A stage: seconds by the clock and of work, and the most memory in bytes."""
+
+    seconds: float
+    main: float
+    workers: float
+    peak: int
+
+    @property
+    def work(self) -> float:
+        """Of all processes."""
+        return self.main + self.workers
 
 
 def words(generator: np.random.Generator) -> np.ndarray:
@@ -82,6 +109,25 @@ def generate(folder: Path, pairs: int, seed: int) -> None:
             file.close()
 
 
+def publish(folder: Path) -> Path:
+    """Puts the training text into an archive; returns its description."""
+    archive = folder / "archives" / "train.tgz"
+    archive.parent.mkdir(exist_ok=True)
+    members = {language: f"train.{language}" for language in LANGUAGES}
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        for name in members.values():
+            tar.add(folder / name, name)
+            (folder / name).unlink()
+    data = {
+        "name": CORPUS,
+        "archive": {"urls": ["https://host/train.tgz"], "sha256": sha256(archive)},
+        "pairs": {"-".join(LANGUAGES): {"members": members}},
+    }
+    description = folder / "train.yaml"
+    description.write_text(yaml.safe_dump(data))
+    return description
+
+
 def memory(process: int) -> int:
     """Bytes of a process and its children, shared pages counted once."""
     total = 0
@@ -95,37 +141,54 @@ def memory(process: int) -> int:
     return total + sum(memory(int(child)) for child in children)
 
 
-def prepare(folder: Path, workers: int, sample: int) -> tuple[dict[str, Seconds], int]:
-    """Runs moe-nmt-prepare; returns what every stage took, and the peak of memory."""
+def prepare(folder: Path, description: Path, options: Sequence[str]) -> dict[str, Measured]:
+    """Runs moe-nmt-prepare; returns what every stage took."""
     out = folder / "out"
     if out.exists():
         shutil.rmtree(out)
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "moe_nmt.cli.prepare", "--destdir", str(out)),
-            *("--workers", str(workers), "--sample", str(sample)),
-            *("--train", *(str(folder / f"train.{language}") for language in LANGUAGES)),
+            *(sys.executable, "-m", "moe_nmt.cli.prepare", "--destdir", str(out), *options),
+            *("--languages", *LANGUAGES, "--corpora", str(description)),
+            *("--archives", str(folder / "archives")),
             *("--valid", *(str(folder / f"valid.{language}") for language in LANGUAGES)),
         ]
     )
-    peak = 0
+    peaks: Counter[str] = Counter()
     while process.poll() is None:
-        peak = max(peak, memory(process.pid))
+        started = sorted((out / ".stages").glob("*.started"), key=lambda path: path.stat().st_mtime)
+        if started:
+            stage = started[-1].stem
+            peaks[stage] = max(peaks[stage], memory(process.pid))
         time.sleep(POLL)
     if process.returncode != 0:
         sys.exit(process.returncode)
     records = sorted((out / ".stages").glob("*.json"), key=lambda path: path.stat().st_mtime)
     found = {path.stem: json.loads(path.read_text()) for path in records if path.stem != "hashes"}
-    return {name: (it["seconds"], it["cpu_seconds"]) for name, it in found.items()}, peak
+    return {
+        name: Measured(it["seconds"], **it["cpu_seconds"], peak=peaks[name])
+        for name, it in found.items()
+    }
 
 
-def peers(folder: Path, workers: int) -> dict[str, Callable[[], object]]:
+def hours(stages: dict[str, Measured], pairs: int) -> float:
+    """The estimate for all of WMT'14 on many cores."""
+    seconds = 0.0
+    for name, stage in stages.items():
+        if name == "subwords":
+            seconds += stage.seconds
+        elif "valid" not in name:
+            seconds += max(stage.main, stage.work / CORES) * WMT14 / pairs
+    return seconds / 3600
+
+
+def peers(folder: Path, workers: int, method: str) -> dict[str, Callable[[], object]]:
     """Our stages and others' tools on the same cleaned text of one language."""
     out, scratch = folder / "out", folder / "peers"
     scratch.mkdir(exist_ok=True)
     text, pieces = out / "text/train.en", out / "pieces/train.en"
     model, merges = out / "subword.model", scratch / "merges"
-    learn([text], "bpe", 2000, 1, merges, sample=5_000)
+    learn([text], "moses-bpe", 8000, 1, merges, sample=50_000)  # the text is words between spaces
     dictionary = scratch / "dict.en.txt"
 
     def spm() -> None:
@@ -155,9 +218,12 @@ def peers(folder: Path, workers: int) -> dict[str, Callable[[], object]]:
         binarise(pieces, dictionary, scratch / "train.en", workers)
 
     bpe = ["subword-nmt", "apply-bpe", "-c", merges, "--input", text, "--num-workers", workers]
-    return {
+    pieces_of: dict[str, Callable[[], object]] = {
         "SentencePiece, ours": lambda: apply_to_file(text, scratch / "a", model, workers=workers),
         "SentencePiece, its own threads": spm,
+    }
+    return {
+        **(pieces_of if method == "sentencepiece" else {}),
         "byte pairs, ours": lambda: apply_to_file(text, scratch / "b", merges, workers=workers),
         "subword-nmt apply-bpe": lambda: run(*bpe, "--output", scratch / "c"),
         "dictionary and binarise, ours": ours,
@@ -179,13 +245,31 @@ def median_seconds(runs: dict[str, Callable[[], object]], rounds: int) -> dict[s
     }
 
 
-def table(title: str, seconds: dict[str, Seconds], count: int) -> None:
-    """Prints a table of rates."""
-    print(f"\n| {title} | seconds | per second | CPU seconds | per CPU second |")
-    print("|---|---|---|---|---|")
-    for name, values in seconds.items():
-        cells = (f"{value:.1f} | {count / max(value, 0.01):,.0f}" for value in values)
-        print(f"| {name} | {' | '.join(cells)} |")
+def tables(
+    stages: dict[str, Measured], compared: dict[str, Seconds], pairs: int, workers: int
+) -> str:
+    """All figures."""
+    lines = [
+        f"{pairs:,} pairs, {workers} workers, {platform.machine()}",
+        "",
+        "| stage | seconds | pairs/s | CPU s, main process | CPU s, workers | peak MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    whole = Measured(
+        *(sum(getattr(it, field) for it in stages.values()) for field in ("seconds", *CPU)),
+        peak=max(it.peak for it in stages.values()),
+    )
+    for name, it in {**stages, "all": whole}.items():
+        lines.append(
+            f"| {name} | {it.seconds:.1f} | {pairs / max(it.seconds, 0.01):,.0f} | {it.main:.1f} | "
+            f"{it.workers:.1f} | {it.peak / 2**20:,.0f} |"
+        )
+    lines += ["", f"{WMT14:,} pairs on {CORES} cores: {hours(stages, pairs):.2f} h"]
+    if compared:
+        lines += ["", "| one language | seconds | lines/s | CPU seconds |", "|---|---|---|---|"]
+    for name, (clock, cpu) in compared.items():
+        lines.append(f"| {name} | {clock:.1f} | {pairs / clock:,.0f} | {cpu:.1f} |")
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -194,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="for the text and all that is made of it")
     parser.add_argument("--pairs", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=available_cores())
+    parser.add_argument("--subword", choices=METHODS, default=METHODS[0])
     parser.add_argument("--sample", type=int, default=4_000_000, help="lines for the subwords")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison; 0 leaves it out")
     parser.add_argument("--seed", type=int, default=1)
@@ -201,23 +286,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     folder = args.folder / f"{args.pairs}-pairs"
     generate(folder, args.pairs, args.seed)
-    seconds, peak = prepare(folder, args.workers, args.sample)
-    train = {name: value for name, value in seconds.items() if "valid" not in name}
-    total = (sum(clock for clock, _ in train.values()), sum(cpu for _, cpu in train.values()))
-    print(f"\n{args.pairs:,} pairs, {args.workers} workers, {platform.machine()}")
-    table("stage, in pairs", {**train, "all": total}, args.pairs)
-    # subwords are learned from a sample, whatever the size; joining the corpora is one process's
-    alone = seconds["subwords"][1] + seconds["train"][1] * WMT14 / args.pairs
-    shared = sum(cpu for name, (_, cpu) in train.items() if name not in ("subwords", "train"))
-    hours = (alone + shared * WMT14 / args.pairs / CORES) / 3600
-    print(f"\npeak of memory: {peak / 2**20:,.0f} MiB")
-    print(f"{WMT14:,} pairs on {CORES} cores, from CPU seconds: {hours:.2f} h")
-    figures: dict[str, object] = {"pairs": args.pairs, "stages": seconds, "peak": peak}
+    options = ["--workers", args.workers, "--sample", args.sample, "--subword", args.subword]
+    stages = prepare(folder, publish(folder), [*map(str, options)])
+    compared = {}
     if args.rounds:
-        compared = median_seconds(peers(folder, args.workers), args.rounds)
-        table("one language, in lines", compared, args.pairs)
-        figures["compared"] = compared
+        runs = peers(folder, args.workers, args.subword)
+        compared = median_seconds(runs, args.rounds)
+    print(f"\n{tables(stages, compared, args.pairs, args.workers)}")
     if args.json:
+        plain = {name: asdict(stage) for name, stage in stages.items()}
+        figures = {"pairs": args.pairs, "stages": plain, "compared": compared}
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 

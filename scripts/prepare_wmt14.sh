@@ -13,7 +13,9 @@ them in DEST/binarised.  What is done already is not done again.
   --test-sets wmt14       the 2737 sentences of newstest2014 that some papers report for en-de
   --archives FOLDER       archives that are here already, laid out as on the server: wmt13/..., or
                           where to keep those that are downloaded; default DEST/archives
-  --subword bpe           byte pairs (subword-nmt) instead of SentencePiece
+  --subword moses-bpe     byte pairs (subword-nmt) of Moses' tokens (sacremoses), not SentencePiece;
+                          --subword bpe: of sentences, without rules for a language
+  --identify-languages    leaves out pairs with a side in another language (package eldc)
   --workers N             processes, default all of this machine
 
 docs/data.md tells of the disk, memory and time it needs; moe-nmt-prepare --help of all options.

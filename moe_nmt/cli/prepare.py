@@ -63,9 +63,18 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="of the words of the longer side to those of the shorter; default %(default)s",
     )
+    filters.add_argument(
+        "--identify-languages",
+        action="store_true",
+        help="leave out pairs with a side that is surely in another language (package eldc)",
+    )
     subwords = parser.add_argument_group("subwords")
     subwords.add_argument(
-        "--subword", choices=METHODS, default=METHODS[0], help="default %(default)s"
+        "--subword",
+        choices=METHODS,
+        default=METHODS[0],
+        help="bpe: of sentences; moses-bpe: of Moses' tokens (package sacremoses); "
+        "default %(default)s",
     )
     subwords.add_argument(
         "--vocabulary", type=int, default=32000, metavar="N", help="default %(default)s"
@@ -128,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workers=args.workers,
         max_words=args.max_words,
         max_ratio=args.max_ratio,
+        identify_languages=args.identify_languages,
         method=args.subword,
         vocabulary=args.vocabulary,
         sample=args.sample,

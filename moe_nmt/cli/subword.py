@@ -6,18 +6,20 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from moe_nmt.corpus.each_line import rewrite
 from moe_nmt.corpus.files import check_same_count, read_text, write_lines
 from moe_nmt.corpus.generated import write_translations
+from moe_nmt.corpus.moses import Moses
 from moe_nmt.corpus.parallel import available_cores
-from moe_nmt.corpus.subword import METHODS, apply_to_file, learn, undo
+from moe_nmt.corpus.subword import METHODS, apply_to_file, learn, undoing
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(
         prog="moe-nmt-subword",
-        description="Subwords stand between spaces; U+2581 in them stands for a space of the "
-        "text, so that joining them gives the text back, whichever the method.",
+        description="Subwords stand between spaces; U+2581 in them stands for a space of the text, "
+        "or @@ for a token that goes on, so that joining them gives text or tokens back.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -25,7 +27,10 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--input", nargs="+", type=Path, required=True, metavar="FILE")
     command.add_argument("--output", type=Path, required=True, metavar="MODEL")
     command.add_argument(
-        "--method", choices=METHODS, default=METHODS[0], help="default %(default)s"
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        help="moses-bpe takes files of tokens, as tokenize writes them; default %(default)s",
     )
     command.add_argument(
         "--vocabulary", type=int, default=6000, metavar="N", help="subwords, default %(default)s"
@@ -62,20 +67,23 @@ def build_parser() -> argparse.ArgumentParser:
         "bpe: probability of dropping a merge; default %(default)s",
     )
     command.add_argument("--seed", type=int, default=1, help="of the sampling, default %(default)s")
-    command.add_argument(
-        "--workers",
-        type=int,
-        default=available_cores(),
-        metavar="N",
-        help="processes, default %(default)s",
-    )
+    add_workers(command)
 
-    add_files(add(commands, "undo", "joins the subwords of each file to text"))
+    add_files(add(commands, "undo", "joins the subwords of each file to text, or to tokens"))
 
     command = add(commands, "text", "extracts the translations from fairseq-generate's output")
     command.add_argument("--input", type=Path, required=True, help="what fairseq-generate wrote")
     command.add_argument("--source", type=Path, required=True, help="the file that was translated")
     command.add_argument("--output", type=Path, required=True, metavar="FILE")
+
+    for name, what in (
+        ("tokenize", "writes each file's sentences, normalised, as Moses' tokens, hyphens split"),
+        ("detokenize", "writes each file of Moses' tokens as text"),
+    ):
+        command = add(commands, name, what)
+        add_files(command)
+        command.add_argument("--language", required=True, metavar="LANG", help="of the files")
+        add_workers(command)
     return parser
 
 
@@ -94,11 +102,22 @@ def add_files(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """How many processes."""
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=available_cores(),
+        metavar="N",
+        help="processes, default %(default)s",
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()
     args = parser.parse_args(arguments)
-    if args.command in ("apply", "undo") and len(args.input) != len(args.output):
+    if args.command not in ("learn", "text") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
     if args.command == "learn":
         learn(
@@ -117,10 +136,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     elif args.command == "undo":
         for source, output in zip(args.input, args.output, strict=True):
-            write_lines(output, map(undo, read_text(source)))
+            write_lines(output, map(undoing(read_text(source)), read_text(source)))
             check_same_count([source, output], "lines were lost; is the disk full?")
-    else:
+    elif args.command == "text":
         write_translations(args.input, args.source, args.output)
+    else:
+        moses = Moses(args.language, args.command, "--method bpe, which needs no tokens")
+        change = moses.corpus_tokens if args.command == "tokenize" else moses.detokenize
+        for source, output in zip(args.input, args.output, strict=True):
+            rewrite(source, output, change, "reading", args.workers)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Subwords by byte pair encoding (Sennrich et al. 2016), learned and applied by subword-nmt.
 
-subword-nmt wants tokenised text.  Here a token is a run of letters and digits or a run of other
-characters, and carries the space before it as U+2581, so that the tokens joined are the sentence
-again and no language's rules are needed.
+subword-nmt wants tokenised text.  Of sentences, a token is a run of letters and digits or a run of
+other characters, and carries the space before it as U+2581, so that the tokens joined are the
+sentence again and no language's rules are needed.  Text that a tokenizer has split, such as Moses',
+is taken as it is, and its subwords are marked by @@, byte for byte as subword-nmt's commands do.
+Merges know what they were learned of: those of sentences hold U+2581, from their first line on.
 """
 
 from __future__ import annotations
@@ -17,32 +19,44 @@ from subword_nmt.learn_bpe import learn_bpe
 
 from moe_nmt.corpus.normalise import WORD_START
 
-FIRST_LINE = b"#version"  # by which subword-nmt's files of merges are known
+VERSION = "#version:"  # begins subword-nmt's files of merges
 MOST_CACHED = 1_000_000  # tokens; subword-nmt remembers all it has seen
+CONTINUED = "@@"  # ends a subword that is not the last of its token
 TOKEN = re.compile(rf"{WORD_START}?(?:\w+|[^\w{WORD_START}]+)")
 
 
-def tokens(sentence: str) -> list[str]:
+def sentence_tokens(sentence: str) -> list[str]:
     """``Two men, one dog.`` -> ``_Two _men , _one _dog .`` with U+2581 for the underscore."""
     return TOKEN.findall(WORD_START + sentence.replace(" ", WORD_START)) if sentence else []
 
 
-def learn_byte_pairs(sentences: Iterable[str], size: int) -> bytes:
-    """Learns merges until about ``size`` subwords, single characters among them."""
-    merges = io.StringIO()
-    learn_bpe((" ".join(tokens(s)) for s in sentences), merges, size, total_symbols=True)
-    if merges.getvalue().count("\n") < 2:
+def learn_byte_pairs(lines: Iterable[str], size: int, are_tokens: bool) -> bytes:
+    """Learns merges until about ``size`` subwords, single characters among them.
+
+    ``are_tokens``: the lines are tokens between spaces, not sentences.
+    """
+    if not are_tokens:
+        lines = (" ".join(sentence_tokens(line)) for line in lines)
+    file = io.StringIO()
+    learn_bpe(lines, file, size, total_symbols=True)
+    merges = file.getvalue()
+    if merges.count("\n") < 2:
         raise SystemExit(
             f"moe_nmt: --vocabulary {size} is fewer than the characters of this text need"
         )
-    return merges.getvalue().encode("utf-8")
+    if not are_tokens:
+        merges = merges.replace(VERSION, f"{VERSION} {WORD_START}", 1)
+    return merges.encode("utf-8")
 
 
 class BytePairs:
     """Splits sentences with learned merges."""
 
     def __init__(self, merges: bytes, seed: int) -> None:
-        self.bpe = BPE(io.StringIO(merges.decode("utf-8")), separator="")
+        text = merges.decode("utf-8")
+        is_of_sentences = WORD_START in text
+        self.tokens = sentence_tokens if is_of_sentences else str.split
+        self.bpe = BPE(io.StringIO(text), separator="" if is_of_sentences else CONTINUED)
         random.seed(seed)  # subword-nmt draws from the global generator
 
     def best(self, sentence: str) -> list[str]:
@@ -59,5 +73,5 @@ class BytePairs:
         """The subwords of all tokens."""
         if len(self.bpe.cache) > MOST_CACHED:
             self.bpe.cache.clear()
-        pieces: list[str] = self.bpe.segment_tokens(tokens(sentence), dropout)
+        pieces: list[str] = self.bpe.segment_tokens(self.tokens(sentence), dropout)
         return pieces

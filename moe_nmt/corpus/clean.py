@@ -13,11 +13,12 @@ from pathlib import Path
 
 from moe_nmt.corpus.files import read_blocks, written_whole
 from moe_nmt.corpus.held_out import letters
+from moe_nmt.corpus.languages import Languages
 from moe_nmt.corpus.normalise import normalise
 from moe_nmt.corpus.parallel import ordered_map
 from moe_nmt.corpus.progress import Progress
 
-FILTERS = ("not UTF-8", "empty", "too long", "ratio", "held out")
+FILTERS = ("not UTF-8", "empty", "too long", "ratio", "language", "held out")
 DIGEST_SIZE = 16  # bytes: two pairs that differ never share one
 BLOCK = 10_000  # pairs
 
@@ -29,6 +30,12 @@ class Cleaner:
     max_words: int
     max_ratio: float
     held_out: tuple[frozenset[str], frozenset[str]]  # of the source's and the target's language
+    languages: Languages | None = None  # where sentences in others are to be found
+
+    @property
+    def filters(self) -> list[str]:
+        """Those of ``FILTERS`` that are at work."""
+        return [name for name in FILTERS if name != "language" or self.languages is not None]
 
     def __call__(self, block: tuple[list[bytes], ...]) -> Cleaned:
         """Cleans lines of both sides."""
@@ -58,6 +65,8 @@ class Cleaner:
             return pair, "too long"
         if longer > self.max_ratio * shorter:
             return pair, "ratio"
+        if self.languages is not None and not self.languages.are_right(pair):
+            return pair, "language"
         if any(letters(side) in known for side, known in zip(pair, self.held_out, strict=True)):
             return pair, "held out"
         return pair, None
@@ -82,7 +91,7 @@ def clean(
     workers: int,
 ) -> dict[str, int]:
     """Cleans a corpus: writes source, target and digests; returns the count of each filter."""
-    counts = Counter({"pairs": 0, **dict.fromkeys(FILTERS, 0)})
+    counts = Counter({"pairs": 0, **dict.fromkeys(cleaner.filters, 0)})
     source, target, digests = outputs
     with (
         written_whole(source) as source_part,
@@ -100,5 +109,5 @@ def clean(
             counts["pairs"] += cleaned.pairs
             counts.update(cleaned.taken)
             progress.add(cleaned.pairs)
-    counts["left"] = counts["pairs"] - sum(counts[reason] for reason in FILTERS)
+    counts["left"] = counts["pairs"] - sum(counts[reason] for reason in cleaner.filters)
     return dict(counts)

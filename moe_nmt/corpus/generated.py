@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from moe_nmt.corpus.files import count_lines, read_text, write_lines
 from moe_nmt.corpus.normalise import WORD_START
-from moe_nmt.corpus.subword import undo
+from moe_nmt.corpus.subword import undo, undoing
 
 LINE = re.compile(r"([STHDPA])-(\d+)\t(.*)", re.DOTALL)
 
@@ -103,7 +103,8 @@ def refuse_missing(generated: Path, found: Collection[int], other: Path, expecte
 
 
 def write_translations(generated: Path, source: Path, output: Path) -> int:
-    """Writes the translations as text in the order of the source, whose lines it counts."""
+    """Writes the translations, subwords joined, in the order of the source, and counts them."""
     best, expected = best_hypotheses(generated), count_lines(source)
     refuse_missing(generated, best, source, expected)
-    return write_lines(output, joined(best[number].text for number in range(expected)))
+    texts = [best[number].text for number in range(expected)]
+    return write_lines(output, map(undoing(texts), texts))

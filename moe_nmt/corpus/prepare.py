@@ -1,6 +1,6 @@
 """From published archives, or a user's own text, to binarised data: the stages in their order.
 
-    archives -> raw/ -> clean/ -> text/ -> pieces/ -> binarised/
+    archives -> raw/ -> clean/ -> text/ -> (tokens/ ->) pieces/ -> binarised/
 
 Every arrow is a stage of ``stages.py``: done once, done again when what it depends on changed.
 Both sides are counted after every stage.
@@ -18,9 +18,10 @@ from typing import Any
 
 from moe_nmt.corpus.archives import extract, fetch, quoted_count
 from moe_nmt.corpus.binarise import binarise
-from moe_nmt.corpus.clean import FILTERS, Cleaner, clean
+from moe_nmt.corpus.clean import Cleaner, clean
 from moe_nmt.corpus.dictionary import build_dictionary
 from moe_nmt.corpus.duplicates import merge
+from moe_nmt.corpus.each_line import rewrite
 from moe_nmt.corpus.files import (
     check_same_count,
     count_lines,
@@ -29,13 +30,28 @@ from moe_nmt.corpus.files import (
     write_lines,
 )
 from moe_nmt.corpus.held_out import Pair, held_out_sentences, write_held_out
+from moe_nmt.corpus.languages import PACKAGE as LANGUAGE_TOOL
+from moe_nmt.corpus.languages import Languages
+from moe_nmt.corpus.moses import PACKAGE as TOKENIZER
+from moe_nmt.corpus.moses import Moses
 from moe_nmt.corpus.own_text import OwnText
 from moe_nmt.corpus.registry import Corpus
-from moe_nmt.corpus.report import BINARISED, CLEAN, HELD_OUT, write_manifest, write_report
+from moe_nmt.corpus.report import (
+    BINARISED,
+    CLEAN,
+    HELD_OUT,
+    filters_of,
+    write_manifest,
+    write_report,
+)
 from moe_nmt.corpus.stages import Facts, Stage, Stages
 from moe_nmt.corpus.subword import apply_to_file, learn
 
-SUBWORD_TOOLS = {"sentencepiece": "sentencepiece", "bpe": "subword-nmt"}
+SUBWORD_TOOLS = {
+    "sentencepiece": "sentencepiece",
+    "bpe": "subword-nmt",
+    "moses-bpe": "subword-nmt",
+}
 LOST = "lines were lost; is the disk full?"
 
 
@@ -54,6 +70,7 @@ class Settings:
     workers: int
     max_words: int
     max_ratio: float
+    identify_languages: bool
     method: str
     vocabulary: int
     sample: int
@@ -68,6 +85,14 @@ class Preparation:
         self.settings, self.stages = settings, stages
         self.folder = settings.folder
         self.facts: dict[str, Facts] = {}
+        self.languages = Languages(settings.languages) if settings.identify_languages else None
+        self.moses: list[Moses] = []  # for source and target, where subwords are of their tokens
+        if settings.method == "moses-bpe":
+            self.moses = [
+                Moses(language, "--subword moses-bpe", "--subword bpe")
+                for language in settings.languages
+            ]
+        self.words = "tokens" if self.moses else "text"  # the folder of what subwords are made of
 
     def run(self) -> None:
         """All of it."""
@@ -77,8 +102,11 @@ class Preparation:
         for text in settings.train:
             self.clean(text.name, self.paths(text))
         self.merge()
-        self.learn()
         splits = ["train", *settings.held_out]
+        if self.moses:
+            for split in splits:
+                self.tokenize(split)
+        self.learn()
         for split in splits:
             self.segment(split)
         self.dictionary()
@@ -165,7 +193,12 @@ class Preparation:
 
         def action() -> Facts:
             sentences = [held_out_sentences(paths) for paths in zip(*held_out, strict=True)]
-            cleaner = Cleaner(settings.max_words, settings.max_ratio, (sentences[0], sentences[1]))
+            cleaner = Cleaner(
+                settings.max_words,
+                settings.max_ratio,
+                (sentences[0], sentences[1]),
+                self.languages,
+            )
             outputs = (source, target, digests)
             facts = clean(name, texts, outputs, cleaner, settings.workers)
             stop_unless_same(
@@ -176,6 +209,8 @@ class Preparation:
             return facts
 
         recipe = {"max-words": settings.max_words, "max-ratio": settings.max_ratio, **tools()}
+        if self.languages is not None:
+            recipe |= {"identify-languages": list(settings.languages), **tools(LANGUAGE_TOOL)}
         names = [*self.pair(f"clean/{name}.{{}}"), f"clean/{name}.digests"]
         self.stage(f"{CLEAN}{name}", recipe, inputs, names, action)
 
@@ -200,7 +235,7 @@ class Preparation:
                 )
             if lines == 0:
                 taken = sum((Counter(self.facts[f"{CLEAN}{name}"]) for name in names), Counter())
-                found = ", ".join(f"{taken[reason]} {reason}" for reason in FILTERS)
+                found = ", ".join(f"{taken[reason]} {reason}" for reason in filters_of(self.facts))
                 raise SystemExit(
                     f"moe_nmt: the filters left none of {taken['pairs']} training pairs ({found}): "
                     "are the files text in UTF-8, and --max-words and --max-ratio right?"
@@ -209,10 +244,23 @@ class Preparation:
 
         self.stage("train", {"corpora": names}, inputs, self.pair("text/train.{}"), action)
 
+    def tokenize(self, split: str) -> None:
+        """Writes a split as Moses' tokens."""
+        sources, outputs = self.two(f"text/{split}.{{}}"), self.two(f"tokens/{split}.{{}}")
+
+        def action() -> Facts:
+            for source, output, moses in zip(sources, outputs, self.moses, strict=True):
+                rewrite(source, output, moses.corpus_tokens, "tokenising", self.settings.workers)
+            return {"lines": check_same_count([*sources, *outputs], LOST)}
+
+        inputs = self.files(*self.pair(f"text/{split}.{{}}"))
+        names = self.pair(f"tokens/{split}.{{}}")
+        self.stage(f"tokens.{split}", tools(TOKENIZER), inputs, names, action)
+
     def learn(self) -> None:
         """Learns the subwords."""
         settings = self.settings
-        texts, model = self.two("text/train.{}"), self.folder / "subword.model"
+        texts, model = self.two(f"{self.words}/train.{{}}"), self.folder / "subword.model"
         recipe = {
             "method": settings.method,
             "vocabulary": settings.vocabulary,
@@ -233,14 +281,13 @@ class Preparation:
                 settings.coverage,
             )
 
-        self.stage(
-            "subwords", recipe, self.files(*self.pair("text/train.{}")), ["subword.model"], action
-        )
+        inputs = self.files(*self.pair(f"{self.words}/train.{{}}"))
+        self.stage("subwords", recipe, inputs, ["subword.model"], action)
 
     def segment(self, split: str) -> None:
         """Writes a split as subwords."""
-        sources, outputs = self.two(f"text/{split}.{{}}"), self.two(f"pieces/{split}.{{}}")
-        inputs = self.files(*self.pair(f"text/{split}.{{}}"), "subword.model")
+        sources, outputs = self.two(f"{self.words}/{split}.{{}}"), self.two(f"pieces/{split}.{{}}")
+        inputs = self.files(*self.pair(f"{self.words}/{split}.{{}}"), "subword.model")
 
         def action() -> Facts:
             for source, output in zip(sources, outputs, strict=True):

@@ -16,10 +16,11 @@ CLEAN, BINARISED, HELD_OUT = "clean.", "binarised.", "held-out."
 
 def write_report(path: Path, facts: Mapping[str, Facts]) -> None:
     """Writes the table: what each filter took from each corpus, and the sizes of the splits."""
-    rows = [["training", "pairs", *FILTERS, "duplicate", "kept"]]
+    filters = filters_of(facts)
+    rows = [["training", "pairs", *filters, "duplicate", "kept"]]
     for name, kept in facts["train"].items():
         counts = facts[f"{CLEAN}{name}"]
-        taken = [counts[reason] for reason in FILTERS]
+        taken = [counts[reason] for reason in filters]
         numbers = [counts["pairs"], *taken, counts["left"] - kept, kept]
         rows.append([name, *map(str, numbers)])
     sums = [sum(map(int, column)) for column in list(zip(*rows[1:], strict=True))[1:]]
@@ -43,6 +44,12 @@ def write_report(path: Path, facts: Mapping[str, Facts]) -> None:
         lines += ["", *table(entities)]
     write_lines(path, lines)
     print("\n".join(lines), flush=True)
+
+
+def filters_of(facts: Mapping[str, Facts]) -> list[str]:
+    """The filters that were at work."""
+    cleaned = [counts for stage, counts in facts.items() if stage.startswith(CLEAN)]
+    return [name for name in FILTERS if all(name in counts for counts in cleaned)]
 
 
 def table(rows: list[list[str]]) -> list[str]:

@@ -72,6 +72,7 @@ class Stages:
 
     def run(self, stage: Stage, action: Callable[[], Facts | None]) -> Facts:
         """Runs a stage unless it is done; returns what it counted, now or then."""
+        begin, times = time.monotonic(), os.times()
         inputs = self.hashed_inputs(stage)
         key = key_of(stage.recipe, inputs)
         last = read_record(self.manifest(stage))
@@ -84,21 +85,22 @@ class Stages:
         self.manifest(stage).unlink(missing_ok=True)
         self.clear(stage, key)
         self.record(self.started(stage), key=key)
-        begin, cpu = time.monotonic(), sum(os.times()[:4])
         facts = action() or {}
         for path in stage.outputs:
             if not (self.folder / path).exists():
                 raise SystemExit(f"moe_nmt: stage {stage.name} ended well but did not write {path}")
+        outputs = self.hashed_outputs(stage)
         seconds = time.monotonic() - begin
+        main, workers = (sum(os.times()[i:j]) - sum(times[i:j]) for i, j in ((0, 2), (2, 4)))
         self.record(
             self.manifest(stage),
             key=key,
             recipe=stage.recipe,
             inputs=inputs,
-            outputs=self.hashed_outputs(stage),
+            outputs=outputs,
             facts=facts,
             seconds=round(seconds, 2),
-            cpu_seconds=round(sum(os.times()[:4]) - cpu, 2),
+            cpu_seconds={"main": round(main, 2), "workers": round(workers, 2)},
             finished=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         )
         say(stage.name, f"done in {seconds:.0f} s")

@@ -1,27 +1,28 @@
 """Learns a joint vocabulary of subwords, applies it, and undoes it.
 
-Whichever the method, a file of subwords has the same form: subwords stand between spaces, and
-U+2581 in them stands for a space of the sentence.  Joining them undoes the segmentation exactly,
-without the model.
+A file of subwords has them between spaces.  Of sentences, U+2581 in them stands for a space of the
+sentence; of tokens ("moses-bpe"), @@ ends a subword that its token goes on after.  Either way,
+joining them undoes the segmentation exactly, without the model.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from itertools import chain, count
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from moe_nmt.corpus.byte_pairs import FIRST_LINE, BytePairs, learn_byte_pairs
-from moe_nmt.corpus.files import count_lines, decoded, read_blocks, read_text, written_whole
+from moe_nmt.corpus.byte_pairs import CONTINUED, VERSION, BytePairs, learn_byte_pairs
+from moe_nmt.corpus.each_line import rewritten
+from moe_nmt.corpus.files import count_lines, read_text, written_whole
 from moe_nmt.corpus.normalise import WORD_START, normalise
-from moe_nmt.corpus.parallel import ordered_map
 from moe_nmt.corpus.progress import Progress
 from moe_nmt.corpus.sentence_pieces import SentencePieces, learn_sentence_pieces
 
-METHODS = ("sentencepiece", "bpe")
-BLOCK = 5000  # lines
+METHODS = ("sentencepiece", "bpe", "moses-bpe")
+CONTINUES = re.compile(rf"\S{CONTINUED}(?: |$)")
 
 
 class Segmenter(Protocol):
@@ -47,7 +48,7 @@ def learn(
 
     ``sample`` is about how many lines of all files are read, drawn by ``seed``; of files that are
     translations of each other, the same lines.  ``coverage`` is the share of the characters that
-    SentencePiece's vocabulary must hold.
+    SentencePiece's vocabulary must hold.  "moses-bpe" takes lines of tokens between spaces.
     """
     if size < 1:
         raise SystemExit(f"moe_nmt: --vocabulary must be positive, not {size}")
@@ -60,10 +61,10 @@ def learn(
     if first is None:
         raise SystemExit("moe_nmt: there is no text to learn subwords from: the files are empty")
     sentences = chain([first], sentences)
-    if method == "bpe":
-        model = learn_byte_pairs(sentences, size)
-    else:
+    if method == "sentencepiece":
         model = learn_sentence_pieces(sentences, size, seed, coverage)
+    else:
+        model = learn_byte_pairs(sentences, size, are_tokens=method == "moses-bpe")
     with written_whole(output) as temporary:
         temporary.write_bytes(model)
 
@@ -83,7 +84,7 @@ def load(path: Path, seed: int = 1) -> Segmenter:
     except OSError as error:
         raise SystemExit(f"moe_nmt: cannot read {path}: {error.strerror}") from error
     try:
-        if model.startswith(FIRST_LINE):
+        if model.startswith(VERSION.encode()):
             return BytePairs(model, seed)
         return SentencePieces(model, seed)
     except (RuntimeError, UnicodeDecodeError) as error:
@@ -107,6 +108,21 @@ def undo(pieces: str) -> str:
     return pieces.replace(" ", "").replace(WORD_START, " ").strip(" ")
 
 
+def undo_of_tokens(pieces: str) -> str:
+    """The tokens that subwords are of."""
+    return f"{pieces} ".replace(f"{CONTINUED} ", "").strip(" ")
+
+
+def undoing(lines: Iterable[str]) -> Callable[[str], str]:
+    """What joins the subwords of these lines, known by the first mark in them."""
+    for line in lines:
+        if WORD_START in line:
+            return undo
+        if CONTINUES.search(line):
+            return undo_of_tokens
+    return str  # they are words
+
+
 def apply_to_file(
     source: Path,
     output: Path,
@@ -127,20 +143,13 @@ def apply_to_file(
     if not 0 < alpha < 1:
         raise SystemExit(f"moe_nmt: --alpha must be between 0 and 1, not {alpha}")
     segmenter = load(model, seed)
-
-    def segmented(block: tuple[int, tuple[list[bytes], ...]]) -> tuple[int, bytes]:
-        number, (lines,) = block
-        texts = [decoded(line, number + index, source) for index, line in enumerate(lines, start=1)]
-        return len(lines), "".join(f"{apply(text, segmenter)}\n" for text in texts).encode("utf-8")
-
     written = 0
     with (
         written_whole(output) as temporary,
         temporary.open("wb") as file,
         Progress(f"segmenting {source.name}", "lines") as progress,
     ):
-        blocks = zip(count(0, BLOCK), read_blocks([source], BLOCK), strict=False)
-        for lines, pieces in ordered_map(segmented, blocks, workers):
+        for lines, pieces in rewritten(source, lambda text: apply(text, segmenter), workers):
             file.write(pieces)
             written += lines
             progress.add(lines)

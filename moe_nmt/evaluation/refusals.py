@@ -91,8 +91,9 @@ def refuse_tokenized(path: Path, lines: Sequence[str]) -> None:
     """Stops at tokenised text where text is wanted."""
     if looks_tokenized(lines):
         raise SystemExit(
-            f"moe_nmt: {path} looks tokenised, and sacreBLEU is for text: undo the tokens, or give "
-            "hypotheses and references tokenised alike with --tokenizer none for multi-bleu alone"
+            f"moe_nmt: {path} looks tokenised, and sacreBLEU is for text: undo the tokens, Moses' "
+            "by moe-nmt-subword detokenize, or give hypotheses and references tokenised alike with "
+            "--tokenizer none for multi-bleu alone"
         )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from moe_nmt.corpus.generated import Hypothesis, joined, read_hypotheses
 from moe_nmt.evaluation.multi_bleu import ORDER, MultiBleu, sentence_statistics
-from moe_nmt.evaluation.refusals import refuse_subwords
+from moe_nmt.evaluation.refusals import refuse_subwords, refuse_tokenized
 from moe_nmt.evaluation.systems import References, refuse_other_sentences
 from moe_nmt.evaluation.tokenizers import Tokenizer
 
@@ -87,6 +87,8 @@ def read_n_best(
         )
     texts = joined(texts)
     refuse_subwords(generated, texts, references.texts[0])
+    if tokenizer.signature != "none":
+        refuse_tokenized(generated, texts)
     tokenized = [[*map(tokenizer.tokenize, reference)] for reference in references.texts]
     shape = len(references), n
     n_best = NBest(

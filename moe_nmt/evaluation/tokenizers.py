@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import sacrebleu
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
+
+from moe_nmt.corpus.moses import Moses
 
 TOKENIZERS = ("13a", "intl", "moses", "none")
 
@@ -42,23 +43,5 @@ def moses(language: str | None) -> Tokenizer:
             "moe_nmt: --tokenizer moses needs --language, that of the translations: Moses splits "
             "French and German by different rules"
         )
-    try:
-        from sacremoses import MosesTokenizer
-        from sacremoses.corpus import NonbreakingPrefixes
-    except ImportError as error:
-        raise SystemExit(
-            "moe_nmt: --tokenizer moses needs the package sacremoses: pip install sacremoses, or "
-            "take --tokenizer 13a"
-        ) from error
-    known = sorted(set(NonbreakingPrefixes().available_langs.values()))
-    if language not in known:  # which it would take for English
-        raise SystemExit(
-            f"moe_nmt: Moses has no rules for --language {language}, only for {', '.join(known)}"
-        )
-    program = MosesTokenizer(lang=language)
-
-    def tokenize(sentence: str) -> str:
-        tokens: str = program.tokenize(sentence, return_str=True)
-        return tokens
-
-    return Tokenizer(f"moses-{language}-sacremoses-{version('sacremoses')}", tokenize)
+    program = Moses(language, "--tokenizer moses", "--tokenizer 13a")
+    return Tokenizer(program.signature, program.tokenize)

@@ -41,7 +41,8 @@ def test_filters(source: bytes, target: bytes, objection: str | None) -> None:
 
 
 def test_filters_have_an_order_that_the_report_shows() -> None:
-    assert FILTERS == ("not UTF-8", "empty", "too long", "ratio", "held out")
+    assert FILTERS == ("not UTF-8", "empty", "too long", "ratio", "language", "held out")
+    assert CLEANER.filters == ["not UTF-8", "empty", "too long", "ratio", "held out"]
 
 
 @given(st.text(), st.text())
@@ -52,6 +53,11 @@ def test_what_is_left_is_normalised_and_one_line(source: str, target: str) -> No
     is_empty = not normalise(source) or not normalise(target)
     assert left == (("", "") if is_empty else (f"{normalise(source)}\n", f"{normalise(target)}\n"))
     assert len(cleaned.digests) == (0 if is_empty else DIGEST_SIZE)
+
+
+@given(st.text())
+def test_letters_are_letters_and_digits(sentence: str) -> None:
+    assert letters(sentence) == "".join(filter(str.isalnum, sentence.casefold()))
 
 
 def test_punctuation_alone_is_nobodys_copy(tmp_path: Path) -> None:

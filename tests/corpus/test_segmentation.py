@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from commands import run
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from moe_nmt.corpus import byte_pairs, subword
-from moe_nmt.corpus.byte_pairs import BytePairs, tokens
+from moe_nmt.corpus import byte_pairs, each_line
+from moe_nmt.corpus.byte_pairs import BytePairs, sentence_tokens
 from moe_nmt.corpus.generated import write_translations
 from moe_nmt.corpus.normalise import normalise
 from moe_nmt.corpus.sentence_pieces import reason
@@ -19,6 +20,8 @@ from moe_nmt.corpus.subword import (
     load,
     sample,
     undo,
+    undo_of_tokens,
+    undoing,
 )
 
 SENTENCES = [
@@ -63,9 +66,13 @@ def test_pieces_are_those_of_the_vocabulary(segmenter: Segmenter) -> None:
     | st.text(alphabet="aä .,'@</>w_\u2581\u00a0\u2028e\u0301")
     | st.sampled_from(SENTENCES)
 )
-def test_undo_gives_the_normalised_text_back(segmenter: Segmenter, text: str) -> None:
+def test_undo_gives_the_normalised_text_back(model: Path, segmenter: Segmenter, text: str) -> None:
+    join = undo
+    if model.name == "moses-bpe":
+        join = undo_of_tokens
+        assume("@@" not in text)  # which no tokenizer leaves together
     for pieces in (apply(text, segmenter), sample(text, segmenter, alpha=0.3)):
-        assert undo(pieces) == normalise(text)
+        assert join(pieces) == normalise(text)
         assert pieces.split() == [piece for piece in pieces.split(" ") if piece]
 
 
@@ -76,8 +83,44 @@ def test_learning_is_deterministic(model: Path, corpus: Path) -> None:
 
 
 def test_tokens_carry_their_space() -> None:
-    assert tokens("L'eau, 2 œufs!") == ["▁L", "'", "eau", ",", "▁2", "▁œufs", "!"]
-    assert tokens("") == []
+    assert sentence_tokens("L'eau, 2 œufs!") == ["▁L", "'", "eau", ",", "▁2", "▁œufs", "!"]
+    assert sentence_tokens("") == []
+
+
+def test_byte_pairs_of_tokens_are_those_of_subword_nmts_commands(
+    corpus: Path, tmp_path: Path
+) -> None:
+    learn([corpus], "moses-bpe", 90, 1, tmp_path / "model")
+    apply_to_file(corpus, tmp_path / "pieces", tmp_path / "model")
+    codes, pieces = tmp_path / "codes", tmp_path / "theirs"
+    options = ["--symbols", 90, "--total-symbols"]
+    for arguments in (
+        ["learn-bpe", "--input", corpus, "--output", codes, *options],
+        ["apply-bpe", "--codes", codes, "--input", corpus, "--output", pieces],
+    ):
+        assert run("subword-nmt", *arguments).returncode == 0
+    assert (tmp_path / "model").read_bytes() == codes.read_bytes()
+    assert (tmp_path / "pieces").read_bytes() == pieces.read_bytes()
+    assert pieces.read_text().count("@@ ") > 100
+
+
+def test_byte_pairs_know_what_they_were_learned_of(corpus: Path, tmp_path: Path) -> None:
+    """Even if no merge holds the mark of the space."""
+    for method, expected in (("bpe", ["▁", "e", "n"]), ("moses-bpe", ["e@@", "n"])):
+        learn([corpus], method, 60, 1, tmp_path / "model")
+        first_line = (tmp_path / "model").read_text(encoding="utf-8").split("\n")[0]
+        (tmp_path / "model").write_text(f"{first_line}\nq q\n", encoding="utf-8")
+        assert load(tmp_path / "model").best("en") == expected
+
+
+def test_the_first_mark_tells_how_subwords_are_joined() -> None:
+    assert undoing(["", "Zwei", "▁Bä lle", "x@@ y"]) is undo
+    assert undoing(["Zwei", "Bä@@ lle", "▁"]) is undo_of_tokens
+    assert undoing(["Zwei Bä@@"]) is undo_of_tokens
+    assert undoing(["Zwei", "a @@ b @-@ c"]) is str
+    assert [undo_of_tokens(text) for text in ("Zwei Bä@@ lle .", "Bä@@", "")] == [
+        "Zwei Bälle .", "Bä", "",
+    ]  # fmt: skip
 
 
 def test_copies_are_aligned_deterministic_and_differ(
@@ -89,7 +132,7 @@ def test_copies_are_aligned_deterministic_and_differ(
     one, again, other = (output.read_text(encoding="utf-8") for output in outputs)
     assert one == again != other
     lines = one.splitlines()
-    assert [undo(line) for line in lines] == 3 * SENTENCES
+    assert [*map(undoing(lines), lines)] == 3 * SENTENCES
     segmenter = load(model)
     assert lines[:160] == [apply(sentence, segmenter) for sentence in SENTENCES]
     assert sum(a != b for a, b in zip(lines[:160], lines[160:320], strict=True)) > 80
@@ -99,7 +142,7 @@ def test_copies_are_aligned_deterministic_and_differ(
 def test_workers_change_nothing(
     model: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subword, "BLOCK", 7)
+    monkeypatch.setattr(each_line, "BLOCK", 7)
     outputs = [tmp_path / "one", tmp_path / "three"]
     for output, workers in zip(outputs, (1, 3), strict=True):
         assert apply_to_file(corpus, output, model, copies=2, workers=workers) == 2 * 160
@@ -110,7 +153,7 @@ def test_workers_change_nothing(
 def test_a_line_that_is_not_utf8_is_named(
     workers: int, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subword, "BLOCK", 3)
+    monkeypatch.setattr(each_line, "BLOCK", 3)
     (tmp_path / "text").write_bytes(b"A man\n" * 7 + b"sch\xf6n\n")
     with pytest.raises(SystemExit, match=r"line 8 of .*text is not UTF-8: convert the file"):
         apply_to_file(tmp_path / "text", tmp_path / "out", model, workers=workers)

@@ -33,7 +33,7 @@ def test_moses_goes_by_the_language() -> None:
     assert french.tokenize(FRENCH) == ("L&apos; été , oui : 3,5 % d&apos; une Web-Seite .")
     assert german.tokenize("z. B. L'été.") == "z. B. L &apos; été ."
     assert french.signature == f"moses-fr-sacremoses-{version('sacremoses')}"
-    with pytest.raises(SystemExit, match="no rules for --language german, only for as, bn, "):
+    with pytest.raises(SystemExit, match="no rules for the language german, only for as, bn, "):
         tokenizer("moses", "german")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from miniature_wmt import CORPORA, DEV, ROOT, TEST
 
 from moe_nmt.corpus.registry import read_description, sacrebleu_set
@@ -29,6 +31,15 @@ def test_descriptions_are_those_of_the_specification() -> None:
     assert swapped.members[0] == "giga-fren.release2.fixed.fr.gz"
     assert sacrebleu_set(TEST, ("en", "de")).checksum.digest == "a8cd784e006feb32ac6f3d9ec7eb389a"
     assert sacrebleu_set("wmt14", ("en", "de")).path == "wmt14/test-filtered.tgz"
+
+
+def test_every_corpus_has_licence_and_citation() -> None:
+    paths = sorted((ROOT / "data").glob("*.yaml"))
+    assert len(paths) == 6
+    for path in paths:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert len(data["licence"]) > 40
+        assert all(re.search(r" \(\d{4}\): .*\. .*\d", text) for text in data["citations"])
 
 
 def script(*arguments: str, path: str) -> subprocess.CompletedProcess[str]:
