@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import importlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from commands import ROOT, heed_interrupts, train_here
+from commands import PLUGIN, ROOT, SHORT, heed_interrupts, run_here, train_here
+from miniature_wmt import tar
 
 from moe_nmt.cli.prepare import main
-from moe_nmt.corpus.subword import undo
+from moe_nmt.cli.subword import main as subword
+from moe_nmt.corpus.moses import Moses
+from moe_nmt.corpus.subword import undo, undo_of_tokens
 
 
 @pytest.fixture
@@ -71,6 +78,79 @@ def test_own_text_to_a_training_step(
     assert "done in" not in capsys.readouterr().out
 
 
+def test_byte_pairs_of_moses_tokens_and_the_way_back(folder: Path) -> None:
+    pytest.importorskip("sacremoses")
+    main([*OWN, *TESTS[:3], *SMALL, "--subword", "moses-bpe", "--max-ratio", "9"])
+    out, tokens = folder / "out", {}
+    for language in ("en", "de"):
+        moses = Moses(language, "", "")
+        for split in ("train", "valid", "test"):
+            text, tokens[language], pieces = (
+                (out / f"{kind}/{split}.{language}").read_text(encoding="utf-8").splitlines()
+                for kind in ("text", "tokens", "pieces")
+            )
+            assert tokens[language] == [*map(moses.corpus_tokens, text)]
+            assert [*map(undo_of_tokens, pieces)] == tokens[language]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["tokens.train"]["recipe"]["sacremoses"] == version("sacremoses")
+    assert list(manifest["subwords"]["inputs"]) == ["tokens/train.en", "tokens/train.de"]
+
+    # fairseq's own options read a user's text as the model was trained on it ...
+    encoders = importlib.import_module("fairseq.data.encoders.subword_nmt_bpe")
+    config = encoders.SubwordNMTBPEConfig(bpe_codes=str(out / "subword.model"))
+    assert [*map(encoders.SubwordNMTBPE(config).encode, tokens["de"])] == pieces
+    # ... and write text, as our commands do
+    checkpoint = train_here(out / "binarised", folder / "checkpoints", "--max-update", "2")
+    generate = [str(out / "binarised"), *PLUGIN, *SHORT, "--path", checkpoint, "--beam", 1]
+    options = ["--post-process", "subword_nmt", "--tokenizer", "moses"]
+    options += ["--source-lang", "en", "--target-lang", "de"]
+    for name, more in (("plain", []), ("undone", options)):
+        run_here("generate", *generate, *more, "--results-path", name)
+        lists = folder / name / "generate-test.txt"
+        subword(["text", "--input", str(lists), "--source", "test.en", "--output", f"{name}.de"])
+    subword(["detokenize", "--language", "de", "--input", "plain.de", "--output", "plain-text.de"])
+    assert Path("plain-text.de").read_text() == Path("undone.de").read_text()
+    assert len(set(Path("undone.de").read_text().splitlines())) > 1
+
+
+def test_sentences_in_another_language(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("eldc")
+    sides = [Path(f"a.{language}") for language in ("en", "de")]
+    english, german = (path.read_text(encoding="utf-8") for path in sides)
+    french = ["La femme regarde la lampe avec son frère.", "Nous avons acheté une belle robe."]
+    sides[0].write_text("".join(f"{line}\n" for line in french) + english, encoding="utf-8")
+    sides[1].write_text("Die Frau sieht die Lampe.\nWir haben es gekauft.\n" + german, "utf-8")
+    options = [*OWN[:3], *OWN[5:], *SMALL, "--max-ratio", "9"]
+    main(options)
+    assert "language" not in (folder / "out/report.txt").read_text().splitlines()[0]
+    main([*options, "--identify-languages"])
+    said = capsys.readouterr().out
+    assert "[clean.a] changed: eldc from None to " in said
+    table = [line.split() for line in (folder / "out/report.txt").read_text().splitlines()[:2]]
+    assert table[0][-6:] == ["ratio", "language", "held", "out", "duplicate", "kept"]
+    assert table[1] == ["a", "302", "0", "0", "0", "0", "2", "0", "0", "300"]
+    assert (folder / "out/text/train.en").read_text(encoding="utf-8") == english
+    recipe = json.loads((folder / "out/manifest.json").read_text())["clean.a"]["recipe"]
+    assert recipe["eldc"] == version("eldc")
+    assert recipe["identify-languages"] == ["en", "de"]
+
+
+def test_an_archive_whose_sides_differ_stops(folder: Path) -> None:
+    archive = tar({"a.en": b"one\xe2\x80\xa8two\nthree", "a.de": b"eins\nzwei\ndrei"})
+    Path("archives").mkdir()
+    Path("archives/a.tar").write_bytes(archive)
+    data = {
+        "name": "a",
+        "archive": {"urls": ["https://host/a.tar"], "md5": hashlib.md5(archive).hexdigest()},
+        "pairs": {"en-de": {"members": {"en": "a.en", "de": "a.de"}}},
+    }
+    Path("a.yaml").write_text(json.dumps(data))
+    options = ["--corpora", "a.yaml", "--archives", "archives", *OWN[5:], *SMALL]
+    with pytest.raises(SystemExit, match=r"a.en has 2 lines but .*a.de has 3: archives/a.tar is n"):
+        main(options)
+    assert not (folder / "out/clean").exists()
+
+
 def test_text_that_moved_is_known_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([*OWN, *SMALL])
     (folder / "moved").mkdir()
@@ -124,6 +204,14 @@ def cut_off(path: Path) -> None:
         ("--train a.en a.de --valid a.en a.de", "2 ratio, 298 held out): are the files"),
         ("--train a.en a.de --valid valid.en valid.de --character-coverage 0", "more than 0 and a"),
         ("--train a.en a.de --valid valid.en valid.de --vocabulary 9", "--vocabulary 9 is fewer"),
+        (
+            "--train b.en b.de --valid valid.en valid.de --languages en x --subword moses-bpe",
+            "Moses has no rules for the language x, only for",
+        ),
+        (
+            "--train b.en b.de --valid valid.en valid.de --languages en x --identify-languages",
+            "--identify-languages does not know x, only am, ar",
+        ),
         (
             "--corpora e.yaml e.yaml --train a.en a.de --valid valid.en valid.de",
             "two training texts are called europarl-v7",

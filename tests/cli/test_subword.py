@@ -38,6 +38,34 @@ def test_learn_apply_undo(method: str, folder: Path) -> None:
     assert Path("pieces.en").read_text() != Path("text.en").read_text()
 
 
+def test_byte_pairs_of_tokens_and_back(folder: Path) -> None:
+    pytest.importorskip("sacremoses")
+    text = 'He said "no" to a well-known man & his dog\'s friend.\n' * 9
+    Path("en").write_text(text)
+    main(["tokenize", "--language", "en", "--input", "en", "--output", "tokens", "--workers", "2"])
+    main(
+        [
+            "learn",
+            "--input",
+            "tokens",
+            "--method",
+            "moses-bpe",
+            "--vocabulary",
+            "45",
+            "--output",
+            "model",
+        ]
+    )
+    main(["apply", "--model", "model", "--input", "tokens", "--output", "pieces"])
+    pieces = Path("pieces").read_text()
+    assert "@@ " in pieces
+    assert " @-@ " in pieces
+    main(["undo", "--input", "pieces", "--output", "undone"])
+    assert Path("undone").read_text() == Path("tokens").read_text() != text
+    main(["detokenize", "--language", "en", "--input", "undone", "--output", "text"])
+    assert Path("text").read_text() == text
+
+
 def test_text(folder: Path) -> None:
     Path("generated").write_text("H-1\t-1.0\t▁two\nH-0\t-1.0\t▁o ne\n", encoding="utf-8")
     Path("source").write_text("eins\nzwei\n")

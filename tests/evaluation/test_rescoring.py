@@ -121,6 +121,11 @@ def test_lists_that_cannot_be_used(
         read(LISTS.replace(old, new), references)
 
 
+def test_tokens_are_refused(references: References) -> None:
+    with pytest.raises(SystemExit, match=r"looks tokenised, .* Moses' by moe-nmt-subword detoken"):
+        read(LISTS.replace("▁", "&quot; ▁"), references)
+
+
 def test_one_translation_leaves_no_choice(references: References) -> None:
     single = LISTS[: LISTS.index("H-1\t-2")] + LISTS[LISTS.index("H-0") :]
     with pytest.raises(SystemExit, match=r"nothing to choose from: make it with .* --nbest 8"):
