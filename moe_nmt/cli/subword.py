@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         moses = Moses(args.language, args.command, "--method bpe, which needs no tokens")
         change = moses.corpus_tokens if args.command == "tokenize" else moses.detokenize
         for source, output in zip(args.input, args.output, strict=True):
-            rewrite(source, output, change, "reading", args.workers)
+            rewrite(source, output, change, "rewriting", args.workers)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
@@ -55,7 +55,7 @@ class BytePairs:
     def __init__(self, merges: bytes, seed: int) -> None:
         text = merges.decode("utf-8")
         is_of_sentences = WORD_START in text
-        self.tokens = sentence_tokens if is_of_sentences else str.split
+        self.tokens: Callable[[str], list[str]] = sentence_tokens if is_of_sentences else str.split
         self.bpe = BPE(io.StringIO(text), separator="" if is_of_sentences else CONTINUED)
         random.seed(seed)  # subword-nmt draws from the global generator
 
