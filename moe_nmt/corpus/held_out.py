@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from moe_nmt.corpus.normalise import normalise
 from moe_nmt.corpus.sgm import read_segments
 
 Pair = tuple[Path, Path]  # source and target
-NO_LETTERS = re.compile(r"[\W_]+")
 
 
 def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> dict[str, Any]:
@@ -53,7 +51,7 @@ def letters(sentence: str) -> str:
 
     Copies on the web often differ in quotation marks or spaces only.
     """
-    return NO_LETTERS.sub("", sentence.casefold())
+    return "".join(filter(str.isalnum, sentence.casefold()))
 
 
 def held_out_sentences(paths: Iterable[Path]) -> frozenset[str]:

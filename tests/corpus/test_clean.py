@@ -55,11 +55,6 @@ def test_what_is_left_is_normalised_and_one_line(source: str, target: str) -> No
     assert len(cleaned.digests) == (0 if is_empty else DIGEST_SIZE)
 
 
-@given(st.text())
-def test_letters_are_letters_and_digits(sentence: str) -> None:
-    assert letters(sentence) == "".join(filter(str.isalnum, sentence.casefold()))
-
-
 def test_punctuation_alone_is_nobodys_copy(tmp_path: Path) -> None:
     (tmp_path / "dev").write_text("...\nA!\n")
     assert held_out_sentences([tmp_path / "dev"]) == {"a"}
