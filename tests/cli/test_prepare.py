@@ -105,7 +105,7 @@ def test_byte_pairs_of_moses_tokens_and_the_way_back(folder: Path) -> None:
     options = ["--post-process", "subword_nmt", "--tokenizer", "moses"]
     options += ["--source-lang", "en", "--target-lang", "de"]
     for name, more in (("plain", []), ("undone", options)):
-        run_here("generate", *generate, *more, "--results-path", name)
+        run_here("generate", *generate, *more, "--results-path", folder / name)
         lists = folder / name / "generate-test.txt"
         subword(["text", "--input", str(lists), "--source", "test.en", "--output", f"{name}.de"])
     subword(["detokenize", "--language", "de", "--input", "plain.de", "--output", "plain-text.de"])

@@ -38,8 +38,9 @@ def test_text_passes(lines: list[str]) -> None:
 )
 def test_tokens_are_refused(lines: list[str]) -> None:
     assert refusal(refuse_tokenized, FILE, lines) == (
-        "moe_nmt: hypothesis.de looks tokenised, and sacreBLEU is for text: undo the tokens, or "
-        "give hypotheses and references tokenised alike with --tokenizer none for multi-bleu alone"
+        "moe_nmt: hypothesis.de looks tokenised, and sacreBLEU is for text: undo the tokens, "
+        "Moses' by moe-nmt-subword detokenize, or give hypotheses and references tokenised alike "
+        "with --tokenizer none for multi-bleu alone"
     )
 
 
