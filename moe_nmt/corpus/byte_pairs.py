@@ -12,7 +12,9 @@ from __future__ import annotations
 import io
 import random
 import re
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext, redirect_stderr
 
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
@@ -38,7 +40,9 @@ def learn_byte_pairs(lines: Iterable[str], size: int, are_tokens: bool) -> bytes
     if not are_tokens:
         lines = (" ".join(sentence_tokens(line)) for line in lines)
     file = io.StringIO()
-    learn_bpe(lines, file, size, total_symbols=True)
+    # its progress bar would fill a log
+    with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):
+        learn_bpe(lines, file, size, total_symbols=True)
     merges = file.getvalue()
     if merges.count("\n") < 2:
         raise SystemExit(
