@@ -47,7 +47,6 @@ HELD_OUT = 3000  # sentences of the dev set
 TYPES = 100_000  # words of a language
 BLOCK = 10_000
 POLL = 0.2  # seconds
-CPU = ("main", "workers")
 WMT14, CORES = 36_000_000, 16  # pairs of English-French, and on what they are to be prepared
 
 Seconds = tuple[float, float]  # by the clock, and of all processes' work
@@ -256,8 +255,10 @@ def tables(
         "|---|---|---|---|---|---|",
     ]
     whole = Measured(
-        *(sum(getattr(it, field) for it in stages.values()) for field in ("seconds", *CPU)),
-        peak=max(it.peak for it in stages.values()),
+        sum(it.seconds for it in stages.values()),
+        sum(it.main for it in stages.values()),
+        sum(it.workers for it in stages.values()),
+        max(it.peak for it in stages.values()),
     )
     for name, it in {**stages, "all": whole}.items():
         lines.append(
