@@ -206,14 +206,6 @@ def cut_off(path: Path) -> None:
         ("--train a.en a.de --valid valid.en valid.de --character-coverage 0", "more than 0 and a"),
         ("--train a.en a.de --valid valid.en valid.de --vocabulary 9", "--vocabulary 9 is fewer"),
         (
-            "--train b.en b.de --valid valid.en valid.de --languages en x --subword moses-bpe",
-            "Moses has no rules for the language x, only for",
-        ),
-        (
-            "--train b.en b.de --valid valid.en valid.de --languages en x --identify-languages",
-            "--identify-languages does not know x, only am, ar",
-        ),
-        (
             "--corpora e.yaml e.yaml --train a.en a.de --valid valid.en valid.de",
             "two training texts are called europarl-v7",
         ),
@@ -237,6 +229,22 @@ def test_mistakes_are_one_sentence(
     assert message in said
     assert "Traceback" not in said
     assert not list(folder.glob("out/**/*.part"))
+
+
+@pytest.mark.parametrize(
+    ("option", "package", "message"),
+    [
+        ("--subword=moses-bpe", "sacremoses", "Moses has no rules for the language x, only for as"),
+        ("--identify-languages", "eldc", "--identify-languages does not know x, only am, ar"),
+    ],
+)
+def test_unknown_languages_stop_before_any_work(
+    option: str, package: str, message: str, folder: Path
+) -> None:
+    pytest.importorskip(package)
+    with pytest.raises(SystemExit, match=message):
+        main([*OWN, *SMALL, "--languages", "en", "x", option])
+    assert not list(folder.glob("out/*"))
 
 
 def test_a_folder_that_holds_other_things_is_left_alone(folder: Path) -> None:
