@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ class Beam:
     sentence: Tensor  # [sentences] int64, their places in the whole batch
     padding: Tensor  # [sentences, source] bool, True where there is no token
     limit: Tensor  # [sentences, 1] int64, the greatest length without the end of sentence
+    least_limit: int  # of all sentences at the beginning
     prefix: Tensor  # [sentences, prefix] int64, how translations have to begin; pad: as they like
     best: Tensor  # [sentences, n], the n best scores of finished hypotheses; -inf for no more
     token: Tensor  # [sentences, beam] int64, the last
@@ -36,6 +37,7 @@ class Beam:
             sentence=torch.arange(sentences, device=padding.device),
             padding=padding,
             limit=limit[:, None],
+            least_limit=int(limit.min()),
             prefix=prefix,
             best=total.new_full((sentences, nbest), -math.inf),
             token=torch.full_like(total, first, dtype=torch.int64),
@@ -48,22 +50,28 @@ class Beam:
         sentences, beam = self.token.shape
         return torch.arange(sentences, device=slot.device)[:, None] * beam + slot
 
-    def advance(self, chosen: Candidates, stay: Tensor, pad: int) -> Beam:
+    def advance(self, chosen: Candidates, row: Tensor, stay: Tensor | None, pad: int) -> Beam:
         """The beam after one more token.
 
         Args:
-            chosen: [sentences, new beam] each.
-            stay: [new sentences] int64, the sentences that go on.
+            chosen: [new sentences, new beam] each.
+            row: [new sentences, new beam] int64, the hypotheses that go on.
+            stay: [new sentences] int64, the sentences that go on; None for all.
             pad: the token of a place without a hypothesis.
         """
-        chosen = Candidates(*(tensor[stay] for tensor in chosen))
-        return Beam(
-            sentence=self.sentence[stay],
-            padding=self.padding[stay],
-            limit=self.limit[stay],
-            prefix=self.prefix[stay],
-            best=self.best[stay],
+        beam = self
+        if stay is not None:
+            beam = replace(
+                self,
+                sentence=self.sentence[stay],
+                padding=self.padding[stay],
+                limit=self.limit[stay],
+                prefix=self.prefix[stay],
+                best=self.best[stay],
+            )
+        return replace(
+            beam,
             token=chosen.token.masked_fill(chosen.total.eq(-math.inf), pad),
             total=chosen.total,
-            coverage=self.coverage[stay[:, None], chosen.slot],
+            coverage=self.coverage.flatten(0, 1)[row],
         )

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,6 +59,13 @@ class SearchOptions:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
 
 
+class Forced(NamedTuple):
+    """Sentences that can go on in one way alone."""
+
+    sentence: Tensor  # [sentences] int64
+    token: Tensor  # [sentences] int64, how
+
+
 class BeamSearch:
     """Finds the best translations."""
 
@@ -91,14 +99,18 @@ class BeamSearch:
                 log_p, beam.total, 2 * self.options.beam, self.options.token_pruning
             )
             beam = self.finish(beam, candidates, step, history)
-            chosen = self.survivors(beam, candidates, step)
-            stay = chosen.total[:, 0].gt(-math.inf).nonzero()[:, 0]  # [new sentences]
-            if not stay.numel():
+            chosen = self.survivors(beam, candidates, step, bool(history.ends))
+            left = chosen.total.gt(-math.inf).sum(1).tolist()  # of each sentence
+            if not any(left):
                 break
-            row = beam.row(chosen.slot)[stay].flatten()
-            models.follow(row, stay if stay.numel() < beam.sentence.numel() else None)
-            beam = beam.advance(chosen, stay, self.words.pad)
-            history.choices.append(self.choices(row, chosen, stay))
+            chosen = Candidates(*(tensor[:, : max(left)] for tensor in chosen))
+            row, stay = beam.row(chosen.slot), None
+            if not all(left):
+                stay = torch.tensor(left, device=row.device).nonzero()[:, 0]
+                chosen, row = Candidates(*(tensor[stay] for tensor in chosen)), row[stay]
+            models.follow(row.flatten(), stay)
+            beam = beam.advance(chosen, row, stay, self.words.pad)
+            history.choices.append(self.choices(row, chosen))
         return history.best(sentences, self.options.nbest)
 
     def restrict(self, log_p: Tensor, beam: Beam, step: int) -> None:
@@ -106,18 +118,25 @@ class BeamSearch:
         pad, end, unknown = self.words.pad, self.words.end, self.words.unknown
         if self.options.unknown_penalty:
             log_p[:, :, unknown] -= self.options.unknown_penalty
-        forced = torch.full_like(beam.sentence, pad)
-        if step < beam.prefix.size(1):
-            forced = beam.prefix[:, step]
-        forced = forced.masked_fill(beam.limit[:, 0] <= step, end)
-        where = forced.ne(pad).nonzero()[:, 0]  # sentences that can go on in one way alone
-        only = log_p[where, :, forced[where]]  # [such sentences, beam]
+        forced = self.forced(beam, step)
+        only = None if forced is None else log_p[forced.sentence, :, forced.token]
         log_p[:, :, pad] = -math.inf
         if step < self.options.min_length:
             log_p[:, :, end] = -math.inf
-        if where.numel():
-            log_p[where] = -math.inf
-            log_p[where, :, forced[where]] = only
+        if forced is not None:
+            log_p[forced.sentence] = -math.inf
+            log_p[forced.sentence, :, forced.token] = only
+
+    def forced(self, beam: Beam, step: int) -> Forced | None:
+        """The sentences in a prefix or at their greatest length; None where none can be."""
+        if step >= beam.prefix.size(1) and step < beam.least_limit:
+            return None
+        token = torch.full_like(beam.sentence, self.words.pad)
+        if step < beam.prefix.size(1):
+            token = beam.prefix[:, step]
+        token = token.masked_fill(beam.limit[:, 0] <= step, self.words.end)
+        sentence = token.ne(self.words.pad).nonzero()[:, 0]
+        return Forced(sentence, token[sentence])
 
     def finish(self, beam: Beam, candidates: Candidates, step: int, history: History) -> Beam:
         """Gives the candidates that end their scores, and notes them."""
@@ -147,23 +166,22 @@ class BeamSearch:
         best = torch.cat([beam.best, scores], dim=1).topk(self.options.nbest).values
         return replace(beam, best=best)
 
-    def survivors(self, beam: Beam, candidates: Candidates, step: int) -> Candidates:
-        """The candidates that go on, the best first, in as many places as any sentence needs."""
-        is_end = candidates.token.eq(self.words.end)
-        order = is_end.long().argsort(dim=1, stable=True)[:, : self.options.beam]
-        total = candidates.total.masked_fill(is_end, -math.inf).gather(1, order)
-        score = self.options.score
-        present = score.normalised(total, step + 1)
-        lost = present < beam.best[:, :1] - self.options.hypothesis_pruning
-        lost |= score.bound(total, beam.limit + 1) <= beam.best[:, -1:]
-        total = total.masked_fill(lost, -math.inf)
-        places = max(1, int(total.gt(-math.inf).sum(1).max()))
-        return candidates.select(order[:, :places])._replace(total=total[:, :places])
+    def survivors(
+        self, beam: Beam, candidates: Candidates, step: int, finished: bool
+    ) -> Candidates:
+        """The candidates that go on, the best first; ``finished``: there are some to beat."""
+        total = candidates.total.masked_fill(candidates.token.eq(self.words.end), -math.inf)
+        total, order = total.topk(min(self.options.beam, total.size(1)))
+        if finished:
+            present = self.options.score.normalised(total, step + 1)
+            lost = present < beam.best[:, :1] - self.options.hypothesis_pruning
+            lost |= self.options.score.bound(total, beam.limit + 1) <= beam.best[:, -1:]
+            total = total.masked_fill(lost, -math.inf)
+        return candidates.select(order)._replace(total=total)
 
-    def choices(self, row: Tensor, chosen: Candidates, stay: Tensor) -> Choices:
-        """What the history keeps of the survivors: row [hypotheses], stay [new sentences]."""
-        token = chosen.token[stay].flatten()
-        log_p = chosen.log_p[stay].flatten()
-        return Choices(
-            row, token, log_p + self.options.unknown_penalty * token.eq(self.words.unknown)
-        )
+    def choices(self, row: Tensor, chosen: Candidates) -> Choices:
+        """What the history keeps of the survivors: row [new sentences, new beam] int64."""
+        row, token, log_p = (t.flatten() for t in (row, chosen.token, chosen.log_p))
+        if self.options.unknown_penalty:
+            log_p = log_p + self.options.unknown_penalty * token.eq(self.words.unknown)
+        return Choices(row, token, log_p)

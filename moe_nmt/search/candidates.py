@@ -47,14 +47,14 @@ def best_candidates(log_p: Tensor, total: Tensor, k: int, pruning: float = math.
     best = (best + total[:, :, None]).masked_fill(best < least, -math.inf)
 
     chosen = best.flatten(1).topk(min(k, beam * blocks)).indices  # [sentences, chosen]
-    slot = chosen.div(blocks, rounding_mode="floor")[:, :, None]  # [sentences, chosen, 1]
-    word = (chosen % blocks * BLOCK)[:, :, None] + torch.arange(BLOCK, device=log_p.device)
-    exists = word < words  # [sentences, chosen, BLOCK]
-    word = word.clamp_max(words - 1)
-    local = log_p.flatten(1).gather(1, (slot * words + word).flatten(1)).view_as(word)
-    sums = local + total.gather(1, slot[:, :, 0])[:, :, None]
-    kept = exists & (local >= least[:, :, 0].gather(1, slot[:, :, 0])[:, :, None])
-    sums = sums.masked_fill(~kept, -math.inf).flatten(1)
+    slot = chosen // blocks
+    first = slot * words + chosen % blocks * BLOCK  # the block's, among the words of all slots
+    place = first[:, :, None] + torch.arange(BLOCK, device=log_p.device)
+    exists = place < (slot * words + words)[:, :, None]  # [sentences, chosen, BLOCK]
+    place = place.clamp_max(beam * words - 1)
+    local = log_p.flatten(1).gather(1, place.flatten(1)).view_as(place)
+    kept = exists & (local >= least[:, :, 0].gather(1, slot)[:, :, None])
+    sums = torch.where(kept, local + total.gather(1, slot)[:, :, None], -math.inf).flatten(1)
     top = sums.topk(min(k, sums.size(1)))
-    found = [tensor.expand_as(word).flatten(1) for tensor in (slot, word, local)]
-    return Candidates(top.values, *(tensor.gather(1, top.indices) for tensor in found))
+    place, local = (tensor.flatten(1).gather(1, top.indices) for tensor in (place, local))
+    return Candidates(top.values, place // words, place % words, local)
