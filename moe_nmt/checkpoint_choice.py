@@ -65,6 +65,8 @@ def last(folder: Path, count: int, kind: str | None) -> list[Path]:
 
 def between(folder: Path, first: int, final: int, kind: str | None) -> list[Path]:
     """The checkpoints from one epoch, or update, to another, both included, oldest first."""
+    if first > final:
+        raise SystemExit(f"moe_nmt: --between {first} {final}: the smaller number comes first")
     kind, found = numbered(folder, kind)
     chosen = {number: path for number, path in found if first <= number <= final}
     if not {first, final} <= chosen.keys():
@@ -86,7 +88,7 @@ def best(folder: Path, count: int) -> list[Path]:
         if not any(pattern.fullmatch(path.name) for pattern in (*KINDS.values(), BEST)):
             continue
         state = load(path)
-        value = state["extra_state"].get("val_loss")
+        value = state.get("extra_state", {}).get("val_loss")
         if value is None:
             continue
         sign = -1 if state["cfg"]["checkpoint"]["maximize_best_checkpoint_metric"] else 1

@@ -54,9 +54,13 @@ class SearchOptions:
         for name in ("beam", "nbest"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("token_pruning", "hypothesis_pruning", "unknown_penalty"):
+        for name in ("token_pruning", "hypothesis_pruning"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if not 0 <= self.unknown_penalty < math.inf:
+            raise ValueError(
+                f"unknown_penalty must be at least 0 and finite, not {self.unknown_penalty}"
+            )
 
 
 class Forced(NamedTuple):

@@ -27,6 +27,17 @@ OTHER_SEARCHES: dict[str, Any] = {
     "diversity_rate": -1.0,
 }
 
+# The options of what SearchOptions and Score may refuse.
+OPTIONS = {
+    "beam": "--beam",
+    "nbest": "--nbest",
+    "alpha": "--length-penalty-alpha",
+    "beta": "--coverage-penalty-beta",
+    "token_pruning": "--token-pruning",
+    "hypothesis_pruning": "--hypothesis-pruning",
+    "unknown_penalty": "--unkpen",
+}
+
 
 def generation_options(args: Any) -> dict[str, Any]:
     """All of fairseq's options of generation, with its defaults where ``args`` says nothing."""
@@ -83,6 +94,12 @@ def build_generator(task: Any, models: Sequence[Any], args: Any, interactive: bo
             "moe_nmt: fairseq-interactive prints hard alignments only: use fairseq-generate, or "
             "--print-alignment hard"
         )
+    for name in ("score_reference", "prefix_size"):
+        if options[name] and (interactive or any(d.tgt is None for d in task.datasets.values())):
+            raise SystemExit(
+                f"moe_nmt: --{name.replace('_', '-')} needs references: use fairseq-generate with "
+                "data of both languages"
+            )
     if not options["temperature"] > 0:
         raise SystemExit("moe_nmt: --temperature must be greater than 0")
     try:
@@ -96,7 +113,8 @@ def build_generator(task: Any, models: Sequence[Any], args: Any, interactive: bo
             unknown_penalty=options["unkpen"],
         )
     except ValueError as error:
-        raise SystemExit(f"moe_nmt: search: {error}") from error
+        name, _, limits = str(error).partition(" ")
+        raise SystemExit(f"moe_nmt: {OPTIONS[name]} {limits}") from error
     return Generator(
         models,
         task.target_dictionary,

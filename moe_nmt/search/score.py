@@ -27,7 +27,7 @@ class Score:
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
             if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be at least 0, not {value}")
+                raise ValueError(f"{name} must be at least 0 and finite, not {value}")
 
     def __call__(self, log_p: Tensor, length: int, coverage: Tensor, padding: Tensor) -> Tensor:
         """The score of finished hypotheses of equal length.

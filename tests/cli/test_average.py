@@ -121,6 +121,7 @@ def test_best_takes_a_checkpoint_under_two_names_once(tmp_path: Path) -> None:
     validated(tmp_path / "checkpoint4.pt", 400, 2.0)
     kept = validated(tmp_path / "checkpoint.best_loss_1.9990.pt", 200, 1.999)
     validated(tmp_path / "checkpoint2.pt", 200, 1.999)
+    torch.save({"model": {}}, tmp_path / "checkpoint5.pt")  # nobody knows how good
     assert best(tmp_path, 2) == [kept, tmp_path / "checkpoint3.pt"]  # the earlier of the equal
     with pytest.raises(SystemExit) as stop:
         best(tmp_path, 4)
@@ -139,7 +140,9 @@ def test_best_reads_what_fairseq_saved(checkpoint: Path, tmp_path: Path) -> None
 def test_between_takes_both_ends(checkpoints: Path) -> None:
     names = [path.name for path in between(checkpoints, 9, 10, None)]
     assert names == ["checkpoint9.pt", "checkpoint10.pt"]
-    for first, final in ((8, 10), (9, 12), (11, 9)):
+    with pytest.raises(SystemExit, match="^moe_nmt: --between 11 9: the smaller number comes fir"):
+        between(checkpoints, 11, 9, None)
+    for first, final in ((8, 10), (9, 12)):
         with pytest.raises(SystemExit) as stop:
             between(checkpoints, first, final, None)
         assert str(stop.value) == (

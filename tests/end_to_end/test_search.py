@@ -232,10 +232,13 @@ def test_validation_searches_with_the_options_of_the_task(binarised: Path, tmp_p
 REFUSED = {
     "--lenpen 2": "--lenpen and --unnormalized belong to fairseq's score",
     "--unnormalized": "--lenpen and --unnormalized belong to fairseq's score",
-    "--length-penalty-alpha -1": "search: alpha must be at least 0, not -1.0",
-    "--coverage-penalty-beta nan": "search: beta must be at least 0, not nan",
-    "--beam 0": "search: beam must be at least 1, not 0",
-    "--token-pruning -1": "search: token_pruning must be at least 0, not -1.0",
+    "--length-penalty-alpha -1": "--length-penalty-alpha must be at least 0 and finite, not -1.0",
+    "--coverage-penalty-beta nan": "--coverage-penalty-beta must be at least 0 and finite, not nan",
+    "--beam 0": "--beam must be at least 1, not 0",
+    "--nbest 0": "--nbest must be at least 1, not 0",
+    "--token-pruning -1": "--token-pruning must be at least 0, not -1.0",
+    "--hypothesis-pruning nan": "--hypothesis-pruning must be at least 0, not nan",
+    "--unkpen inf": "--unkpen must be at least 0 and finite, not inf",
     "--temperature 0": "--temperature must be greater than 0",
     "--min-len 30": "--min-len 30 is greater than the greatest length of a translation, 20",
 }

@@ -186,10 +186,10 @@ def test_a_model_that_computes_nan_is_refused() -> None:
 def test_options_out_of_range_are_refused() -> None:
     for name, value in (
         *(("beam", 0), ("nbest", 0), ("token_pruning", -1.0), ("hypothesis_pruning", math.nan)),
-        ("unknown_penalty", -0.1),
+        *(("unknown_penalty", -0.1), ("unknown_penalty", math.inf)),
     ):
         with pytest.raises(ValueError, match=f"{name} must be at least"):
             SearchOptions(**{name: value})
     for name in ("alpha", "beta"):
-        with pytest.raises(ValueError, match=f"{name} must be at least 0, not -1"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 0 and finite, not -1"):
             Score(**{name: -1})
