@@ -140,7 +140,7 @@ def test_best_reads_what_fairseq_saved(checkpoint: Path, tmp_path: Path) -> None
 def test_between_takes_both_ends(checkpoints: Path) -> None:
     names = [path.name for path in between(checkpoints, 9, 10, None)]
     assert names == ["checkpoint9.pt", "checkpoint10.pt"]
-    with pytest.raises(SystemExit, match="^moe_nmt: --between 11 9: the smaller number comes fir"):
+    with pytest.raises(SystemExit, match=r"^moe_nmt: --between 11 9: the smaller number com"):
         between(checkpoints, 11, 9, None)
     for first, final in ((8, 10), (9, 12)):
         with pytest.raises(SystemExit) as stop:

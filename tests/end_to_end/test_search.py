@@ -253,6 +253,23 @@ def test_wrong_options_are_refused_in_one_sentence(
     assert str(stopped.value.code).startswith(f"moe_nmt: {REFUSED[options]}")
 
 
+@pytest.mark.parametrize("option", ["--score-reference", "--prefix-size 2"])
+def test_references_have_to_be_there(
+    binarised: Path, checkpoint: Path, typed: Path, tmp_path: Path, option: str
+) -> None:
+    data = tmp_path / "source alone"
+    shutil.copy(typed, tmp_path / "test.en")
+    arguments = ["-s", "en", "-t", "de", "--testpref", tmp_path / "test", "--destdir", data]
+    run_here("preprocess", *arguments, "--only-source", "--srcdict", binarised / "dict.en.txt")
+    shutil.copy(binarised / "dict.de.txt", data)
+    assert len(hypotheses(generate(data, checkpoint))) == FIRST
+    message = f"^moe_nmt: {option.split()[0]} needs references: use fairseq-generate with data of"
+    with pytest.raises(SystemExit, match=message):
+        generate(data, checkpoint, *option.split())
+    with pytest.raises(SystemExit, match=message):
+        interactive(binarised, checkpoint, typed, *option.split())
+
+
 def test_interactive_refuses_what_fairseq_cannot_do(
     binarised: Path, checkpoint: Path, typed: Path
 ) -> None:
