@@ -11,6 +11,7 @@ from torch import Tensor
 from moe_nmt.models import GNMTMoEModel
 from moe_nmt.models.decoder import DecoderState
 from moe_nmt.modules.attention import Memory
+from moe_nmt.modules.repeated_product import repeated_product
 
 
 class Ensemble:
@@ -26,6 +27,9 @@ class Ensemble:
         self, models: Sequence[GNMTMoEModel], src_tokens: Tensor, temperature: float = 1.0
     ) -> None:
         self.decoders = [model.decoder for model in models]
+        self.softmax_products = [
+            repeated_product(decoder.output_embedding.weight) for decoder in self.decoders
+        ]
         self.temperature = temperature
         self.memories: list[Memory] = [
             model.decoder.memory(model.encoder(src_tokens)) for model in models
@@ -46,7 +50,7 @@ class Ensemble:
         for index, decoder in enumerate(self.decoders):
             output = decoder.decode(tokens.reshape(-1, 1), self.memories[index], self.states[index])
             self.states[index] = output.state
-            logits = decoder.output_layer(output.features[:, 0]).float()
+            logits = self.softmax_products[index](output.features[:, 0]).float()
             if self.temperature != 1.0:
                 logits = logits / self.temperature
             log_p.append(torch.log_softmax(logits, dim=-1))
