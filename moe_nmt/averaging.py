@@ -16,6 +16,8 @@ def load(path: Path) -> dict[str, Any]:
     """Reads a checkpoint; tensors are mapped from the file, not copied to memory."""
     if not path.exists():
         raise SystemExit(f"moe_nmt: {path} does not exist: leave it out or name another")
+    if path.is_dir():
+        raise SystemExit(f"moe_nmt: {path} is a folder: name checkpoints, or take its --last N")
     with refusing_bad_files(str(path)):
         state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     if "model" not in state:

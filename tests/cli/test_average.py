@@ -188,6 +188,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
     assert refused("--kind", "epoch", "--best", 1, checkpoints) == "2"
     assert refused("--last", 1, "--best", 1, checkpoints) == "2"
     assert "--best must be at least 1, not 0" in refused("--best", 0, checkpoints)
+    assert f"{checkpoints} is a folder: name checkpoints" in refused(checkpoints)
     assert f"{checkpoints}/no.pt does not exist" in refused(first, checkpoints / "no.pt")
     cut = checkpoints / "cut.pt"
     cut.write_bytes(first.read_bytes()[:-100])
