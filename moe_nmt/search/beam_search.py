@@ -123,7 +123,8 @@ class BeamSearch:
         if self.options.unknown_penalty:
             log_p[:, :, unknown] -= self.options.unknown_penalty
         forced = self.forced(beam, step)
-        only = None if forced is None else log_p[forced.sentence, :, forced.token]
+        if forced is not None:
+            only = log_p[forced.sentence, :, forced.token]  # [such sentences, beam]
         log_p[:, :, pad] = -math.inf
         if step < self.options.min_length:
             log_p[:, :, end] = -math.inf
