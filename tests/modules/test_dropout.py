@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from comparisons import gradients
 from hypothesis import given
 from hypothesis import strategies as st
-from module_checks import draw, gradients, randomly
+from module_checks import draw, randomly
 
 from moe_nmt.modules.dropout import Dropout
 

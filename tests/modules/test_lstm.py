@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from hypothesis import given
 from hypothesis import strategies as st
-from module_checks import assert_all_close, draw, gradients, in_double, randomise, randomly
+from module_checks import draw, randomise, randomly
 from module_references import double_weights, run_lstm
 
 from moe_nmt.modules.lstm import BidirectionalLSTM, LSTMState, lstm, reverse

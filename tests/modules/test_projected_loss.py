@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from hypothesis import given
 from hypothesis import strategies as st
-from module_checks import assert_all_close, draw, gradients, in_double, randomly
+from module_checks import draw, randomly
 from module_references import smoothed_loss
 from torch.utils._python_dispatch import TorchDispatchMode
 

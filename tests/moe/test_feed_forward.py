@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import assert_all_close, gradients, in_double, randomly, seeds, tokens_like
+from moe_checks import randomly, seeds, tokens_like
 
 from moe_nmt.moe import Experts, feed_forward
 from moe_nmt.moe.feed_forward import layout

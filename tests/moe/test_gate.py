@@ -2,17 +2,10 @@
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import (
-    assert_all_close,
-    gradients,
-    in_double,
-    randomise,
-    randomly,
-    seeds,
-    tokens_like,
-)
+from moe_checks import randomise, randomly, seeds, tokens_like
 
 from moe_nmt.moe import GATES, build_gate
 from moe_nmt.moe.gate import GateProjection

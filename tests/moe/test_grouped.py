@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import assert_all_close, gradients, in_double, randomly, seeds
+from moe_checks import randomly, seeds
 
 from moe_nmt.moe.grouped import grouped_mm
 

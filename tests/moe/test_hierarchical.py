@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from gate_references import (
     hierarchical,
     members_of_groups,
@@ -12,15 +13,7 @@ from gate_references import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import (
-    assert_all_close,
-    gradients,
-    in_double,
-    randomise,
-    randomly,
-    seeds,
-    tokens_like,
-)
+from moe_checks import randomise, randomly, seeds, tokens_like
 
 from moe_nmt.moe import HierarchicalGate, NoisyTopKGate, SoftmaxGate, StrictlyBalancedGate
 

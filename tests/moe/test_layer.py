@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from gate_references import (
     noisy_top_k,
     recorded_noise,
@@ -13,16 +14,7 @@ from gate_references import (
 )
 from hypothesis import example, given
 from hypothesis import strategies as st
-from moe_checks import (
-    assert_all_close,
-    gradients,
-    in_double,
-    randomise,
-    randomly,
-    seeds,
-    sizes,
-    tokens_like,
-)
+from moe_checks import randomise, randomly, seeds, sizes, tokens_like
 from torch.utils.checkpoint import checkpoint
 
 from moe_nmt.moe import (

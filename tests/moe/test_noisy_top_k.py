@@ -1,19 +1,11 @@
 """Noisy top-k gating and its load estimator against the formulas and against chance itself."""
 
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from gate_references import kth_excluding, noisy_top_k, recorded_noise, side_by_side, spelled_out
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import (
-    assert_all_close,
-    gradients,
-    in_double,
-    randomise,
-    randomly,
-    seeds,
-    sizes,
-    tokens_like,
-)
+from moe_checks import randomise, randomly, seeds, sizes, tokens_like
 from torch.nn import functional as F
 
 from moe_nmt.moe import NoisyTopKGate

@@ -2,19 +2,11 @@
 
 import pytest
 import torch
+from comparisons import assert_all_close, gradients, in_double
 from gate_references import side_by_side, spelled_out, strictly_balanced
 from hypothesis import given
 from hypothesis import strategies as st
-from moe_checks import (
-    assert_all_close,
-    gradients,
-    in_double,
-    randomise,
-    randomly,
-    seeds,
-    sizes,
-    tokens_like,
-)
+from moe_checks import randomise, randomly, seeds, sizes, tokens_like
 
 from moe_nmt.moe import StrictlyBalancedGate
 
