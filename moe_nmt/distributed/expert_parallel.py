@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from moe_nmt.distributed.collectives import AllReduce, AllToAll, exchange
+from moe_nmt.distributed.permutation import inverse
 from moe_nmt.distributed.workers import Shard, Workers
 
 
@@ -88,10 +89,9 @@ class ExpertParallel(Workers):
         expert = torch.arange(shard.size, device=x.device).repeat(self.size)
         expert = expert.repeat_interleave(coming.flatten(), output_size=rows.size(0))  # [rows]
         order = expert.argsort(stable=True)
-        place = torch.empty_like(order)
-        place[order] = torch.arange(order.numel(), device=x.device)
         output = experts(rows.index_select(0, order), coming.sum(0))
-        result: Tensor = AllToAll.apply(output.index_select(0, place), receive, send, self.travel)
+        output = output.index_select(0, inverse(order))
+        result: Tensor = AllToAll.apply(output, receive, send, self.travel)
         return result
 
     def travel(self, x: Tensor, send: list[int], receive: list[int]) -> Tensor:

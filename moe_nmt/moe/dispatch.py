@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from moe_nmt.distributed.permutation import inverse
 from moe_nmt.moe.routing import Routing
 
 
@@ -42,13 +43,6 @@ def combine(expert_output: Tensor, position: Tensor, routing: Routing, tokens: i
     gate = routing.gate.to(expert_output.dtype)
     y: Tensor = Combine.apply(expert_output, gate, position, routing.token, tokens)
     return y
-
-
-def inverse(permutation: Tensor) -> Tensor:
-    """The permutation that undoes another: [n] int64 -> [n] int64."""
-    undo = torch.empty_like(permutation)
-    undo[permutation] = torch.arange(permutation.numel(), device=permutation.device)
-    return undo
 
 
 def weighted_sum(
