@@ -10,27 +10,19 @@ import torch
 from fairseq import utils
 from fairseq.data import Dictionary, LanguagePairDataset
 from fairseq.dataclass import ChoiceEnum
-from fairseq.logging import metrics
 from fairseq.tasks import register_task
-from fairseq.tasks.fairseq_task import FairseqTask
-from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationConfig, TranslationTask
 from torch import Tensor
 
-from moe_nmt.distributed import ExpertParallel, Workers, whole_parameters
-from moe_nmt.launch import is_one_of_many, refuse_lone_worker
+from moe_nmt.launch import refuse_lone_worker
 from moe_nmt.options import option
 from moe_nmt.search import SearchConfig, build_generator
 from moe_nmt.search.build import check_other_search, other_search
 from moe_nmt.search.unknown_words import UnknownWords
-
-# What fairseq logs of BLEU, in its order, which all workers have to share.
-BLEU_COUNTS = ["_bleu_sys_len", "_bleu_ref_len"]
-for order in range(EVAL_BLEU_ORDER):
-    BLEU_COUNTS += [f"_bleu_counts_{order}", f"_bleu_totals_{order}"]
+from moe_nmt.tasks.translation_on_workers import TranslationOnWorkersTask, WorkersConfig
 
 
 @dataclass
-class ExpertParallelTranslationConfig(SearchConfig, TranslationConfig):
+class ExpertParallelTranslationConfig(SearchConfig, WorkersConfig):
     """Options of ``--task expert_parallel_translation``."""
 
     left_pad_source: bool = option(False, "recurrent encoders need the padding at the end")
@@ -38,21 +30,16 @@ class ExpertParallelTranslationConfig(SearchConfig, TranslationConfig):
         "fp32",
         "of the matrix products in training and validation; parameters, gates and losses stay fp32",
     )
-    expert_parallel_size: int = option(
-        0, "how many workers share one copy of the experts; 0 for all, so that there is one copy"
-    )
 
 
 @register_task("expert_parallel_translation", dataclass=ExpertParallelTranslationConfig)
-class ExpertParallelTranslationTask(TranslationTask):
+class ExpertParallelTranslationTask(TranslationOnWorkersTask):
     """fairseq's translation task, made safe for recurrent models and for its users.
 
     Sources are padded at the end; no sentence is dropped from a batch; data that do not fit each
     other or the checkpoint are refused.  In a training on several workers each expert lives on one
     of them.
     """
-
-    last_loss: Tensor | None = None  # of this worker's last batch
 
     def __init__(self, cfg: Any, src_dict: Dictionary, tgt_dict: Dictionary) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
@@ -62,7 +49,6 @@ class ExpertParallelTranslationTask(TranslationTask):
                 "moe_nmt: recurrent encoders need sources padded at the end: "
                 "leave out --left-pad-source"
             )
-        self.workers = Workers()
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
@@ -73,49 +59,6 @@ class ExpertParallelTranslationTask(TranslationTask):
                 f"moe_nmt: {folder} has no dictionaries: name a folder made by fairseq-preprocess"
             )
         return super().setup_task(cfg, **kwargs)
-
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Builds this worker's part of a model to train, or the whole of a finished one."""
-        self.workers = Workers()
-        if not from_checkpoint:
-            refuse_lone_worker("use torchrun ... $(which fairseq-train) with --user-dir moe_nmt", 1)
-            self.model_config = cfg
-            if is_one_of_many():
-                try:
-                    self.workers = ExpertParallel(self.cfg.expert_parallel_size or None)
-                except ValueError as error:
-                    raise SystemExit(f"moe_nmt: --expert-parallel-size: {error}") from error
-        return super().build_model(cfg, from_checkpoint)
-
-    def begin_valid_epoch(self, epoch: int, model: Any) -> None:
-        """Gives each worker a whole model where it has to decode.
-
-        Workers need different numbers of steps for that, so that they cannot wait for each other.
-        """
-        super().begin_valid_epoch(epoch, model)
-        if self.cfg.eval_bleu and is_one_of_many():
-            experts = whole_parameters(model, everywhere=True)
-            workers, self.workers = self.workers, Workers()
-            with torch.random.fork_rng():
-                whole = super().build_model(self.model_config)  # and the generator that decodes
-            self.workers = workers
-            whole.load_state_dict({**model.state_dict(), **experts})
-            whole.to(next(model.parameters())).eval()
-
-    def empty_batch(self) -> dict[str, Any]:
-        """A batch of no words, for a worker that has none left while others have."""
-        padding = torch.full((1, 1), self.source_dictionary.pad())
-        return {
-            "id": torch.empty(0, dtype=torch.long),
-            "nsentences": 0,
-            "ntokens": 0,
-            "net_input": {
-                "src_tokens": padding,
-                "src_lengths": torch.zeros(1, dtype=torch.long),
-                "prev_output_tokens": padding,
-            },
-            "target": padding,
-        }
 
     def load_dataset(
         self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
@@ -210,39 +153,19 @@ class ExpertParallelTranslationTask(TranslationTask):
                 kwargs["max_tokens"] = max(kwargs["max_tokens"], longest)
         return super().get_batch_iterator(dataset, *args, **kwargs)
 
-    def train_step(self, sample: Any, *args: Any, **kwargs: Any) -> Any:
+    def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs forward and backward in the chosen precision."""
-        self.workers.bytes_sent = 0
-        with self.autocast(sample):
-            loss, sample_size, log = super().train_step(sample, *args, **kwargs)
-        self.last_loss = log.get("nll_loss", loss)
-        if is_one_of_many():
-            self.sequence_generator = None  # and the whole model of the last validation with it
-            log["bytes_sent"] = self.workers.bytes_sent
-        return loss, sample_size, log
+        with self.autocast(model):
+            return super().train_step(sample, model, *args, **kwargs)
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
         """Validates in the chosen precision."""
-        if not sample:
-            sample = self.empty_batch()
-            if next(model.parameters()).is_cuda:
-                sample = utils.move_to_cuda(sample)
-        with self.autocast(sample):
-            if sample["nsentences"] or not self.cfg.eval_bleu:
-                return super().valid_step(sample, model, criterion)
-            # There is nothing to decode.
-            loss, sample_size, log = FairseqTask.valid_step(self, sample, model, criterion)
-            return loss, sample_size, log | dict.fromkeys(BLEU_COUNTS, 0)
+        with self.autocast(model):
+            return super().valid_step(sample, model, criterion)
 
-    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: Any) -> None:
-        """Logs what all workers did together."""
-        super().reduce_metrics(logging_outputs, criterion)
-        if bytes_sent := sum(log.get("bytes_sent", 0) for log in logging_outputs):
-            metrics.log_scalar("mb_sent", bytes_sent / 1e6, round=3)
-
-    def autocast(self, sample: dict[str, Any]) -> torch.autocast:
-        """The precision of matrix products on the sample's device."""
-        device = sample["target"].device.type
+    def autocast(self, model: Any) -> torch.autocast:
+        """The precision of matrix products on the model's device."""
+        device = next(model.parameters()).device.type
         return torch.autocast(device, torch.bfloat16, enabled=str(self.cfg.precision) == "bf16")
 
     def state_dict(self) -> dict[str, Any]:
