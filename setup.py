@@ -61,6 +61,7 @@ setup(
     entry_points={
         "console_scripts": [
             "moe-nmt-average = moe_nmt.cli.average:main",
+            "moe-nmt-consolidate = moe_nmt.cli.consolidate:main",
             "moe-nmt-inspect = moe_nmt.cli.inspect:main",
             "moe-nmt-score = moe_nmt.cli.score:main",
             "moe-nmt-subword = moe_nmt.cli.subword:main",

@@ -6,23 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from moe_nmt.checkpoints import difference, refusing_bad_files
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint; tensors are mapped from the file, not copied to memory."""
-    if not path.exists():
-        raise SystemExit(f"moe_nmt: {path} does not exist: leave it out or name another")
-    if path.is_dir():
-        raise SystemExit(f"moe_nmt: {path} is a folder: name checkpoints, or take its --last N")
-    with refusing_bad_files(str(path)):
-        state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    if "model" not in state:
-        raise SystemExit(f"moe_nmt: {path} is no fairseq checkpoint: it holds no model")
-    return state
+from moe_nmt.checkpoints import difference, read
+from moe_nmt.sharded_checkpoints import refuse_sharded
 
 
 def average(paths: Sequence[Path]) -> dict[str, Any]:
@@ -34,7 +21,8 @@ def average(paths: Sequence[Path]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     sums: dict[str, Tensor] = {}
     for path in paths:
-        state = load(path)
+        state = read(path)
+        refuse_sharded(path, state)
         model: dict[str, Tensor] = state["model"]
         if sums:
             check_same_shapes(sums, model, paths[0], path)

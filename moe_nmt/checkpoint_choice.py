@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from moe_nmt.averaging import load
+from moe_nmt.checkpoints import read
 
 KINDS = {
     "epoch": re.compile(r"checkpoint(\d+)\.pt"),
@@ -87,7 +87,7 @@ def best(folder: Path, count: int) -> list[Path]:
     for path in files(folder):
         if not any(pattern.fullmatch(path.name) for pattern in (*KINDS.values(), BEST)):
             continue
-        state = load(path)
+        state = read(path)
         value = state.get("extra_state", {}).get("val_loss")
         if value is None:
             continue

@@ -12,7 +12,7 @@ import pickle
 import typing
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
 from moe_nmt.distributed import whole_shapes
+from moe_nmt.sharded_checkpoints import KEY, SavedExperts, reading_by, refuse_sharded
 
 
 def allow_fairseq_types() -> None:
@@ -88,23 +89,35 @@ def check_before_loading() -> None:
     def checked_load(path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         with refusing_bad_files(path):
             state: dict[str, Any] = load(path, *args, **kwargs)
+        refuse_sharded(path, state)
         return state
 
-    def checked_resume(trainer: Trainer, path: str, *args: Any, **kwargs: Any) -> Any:
-        if Path(path).is_file():
-            with refusing_bad_files(path):  # mapped: only the sizes are read
-                state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-            # fairseq restores a task's state everywhere but here.
-            trainer.task.load_state_dict(state.get("task_state", {}))
-            refuse_other_sizes(path, state["model"], whole_shapes(trainer.get_model()))
-            workers_then = state["cfg"]["distributed_training"]["distributed_world_size"]
-            extra_state = resume(trainer, path, *args, **kwargs)
-            position = extra_state["train_iterator"]
-            position["iterations_in_epoch"] = rescale(
-                position["iterations_in_epoch"], workers_then, trainer.data_parallel_world_size
-            )
-            return extra_state
-        return resume(trainer, path, *args, **kwargs)
+    def checked_resume(
+        trainer: Trainer, path: str, reset_optimizer: bool = False, *args: Any, **kwargs: Any
+    ) -> Any:
+        if not Path(path).is_file():
+            return resume(trainer, path, reset_optimizer, *args, **kwargs)
+        state = read(Path(path))  # mapped: only the sizes are read
+        # fairseq restores a task's state everywhere but here.
+        trainer.task.load_state_dict(state.get("task_state", {}))
+        experts = SavedExperts(Path(path), state[KEY]) if KEY in state else None
+        weights = state["model"] if experts is None else {**state["model"], **experts.weights}
+        refuse_other_sizes(path, weights, whole_shapes(trainer.get_model()))
+        workers_then = state["cfg"]["distributed_training"]["distributed_world_size"]
+
+        def load_own(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            state: dict[str, Any] = load(*args, **kwargs)
+            wants_optimizer = not reset_optimizer and "last_optimizer_state" in state
+            experts.insert(state, experts.own_parts(trainer, wants_optimizer))
+            return state
+
+        with reading_by(load_own, trainer) if experts else nullcontext():
+            extra_state = resume(trainer, path, reset_optimizer, *args, **kwargs)
+        position = extra_state["train_iterator"]
+        position["iterations_in_epoch"] = rescale(
+            position["iterations_in_epoch"], workers_then, trainer.data_parallel_world_size
+        )
+        return extra_state
 
     checkpoint_utils.load_model_ensemble_and_task = checked_load_models
     checkpoint_utils.load_checkpoint_to_cpu = checked_load
@@ -117,6 +130,19 @@ def rescale(batches: int, workers_then: int, workers_now: int) -> int:
     fairseq counts those of one worker. What does not come out even is seen again, not left out.
     """
     return batches * workers_then // workers_now
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint; tensors are mapped from the file, not copied to memory."""
+    if not path.exists():
+        raise SystemExit(f"moe_nmt: {path} does not exist: leave it out or name another")
+    if path.is_dir():
+        raise SystemExit(f"moe_nmt: {path} is a folder: name a checkpoint in it")
+    with refusing_bad_files(str(path)):
+        state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    if "model" not in state:
+        raise SystemExit(f"moe_nmt: {path} is no fairseq checkpoint: it holds no model")
+    return state
 
 
 @contextmanager

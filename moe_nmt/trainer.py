@@ -16,9 +16,15 @@ from fairseq.models import distributed_fairseq_model
 from fairseq.trainer import Trainer
 from torch import nn
 
-from moe_nmt.distributed import ExpertParallel, OptimizerState, whole_parameters
+from moe_nmt.distributed import (
+    ExpertParallel,
+    OptimizerState,
+    parts_of_parameters,
+    whole_parameters,
+)
 from moe_nmt.distributed.gradients import average_expert_gradients, by_workers
 from moe_nmt.launch import is_one_of_many, lost_another
+from moe_nmt.sharded_checkpoints import KEY, is_sharded, save_experts
 
 # Options under which experts would be trained or saved wrongly on several workers.
 REFUSED: dict[str, Callable[[Any], bool]] = {
@@ -77,6 +83,11 @@ def install() -> None:
             for options, given in REFUSED.items():
                 if given(cfg):
                     raise SystemExit(f"moe_nmt: {options} does not work on several workers")
+        if is_sharded(cfg) and cfg.checkpoint.write_checkpoints_asynchronously:
+            raise SystemExit(
+                "moe_nmt: --sharded-checkpoints does not work with "
+                "--write-checkpoints-asynchronously: leave one of them out"
+            )
         build(trainer, cfg, *args, **kwargs)
 
     def build_marked_optimizer(trainer: Trainer) -> None:
@@ -109,12 +120,19 @@ def install() -> None:
         if error is not None and is_one_of_many():
             raise error  # fairseq would save a crash.pt; but the other workers may not be here
         consolidate(trainer)
+        if is_sharded(trainer.cfg):
+            trainer.experts_folder = save_experts(trainer)
+            return
         if not trainer.cfg.checkpoint.no_save_optimizer_state:
             trainer.optimizer_state.consolidate()
         trainer.whole_parameters = whole_parameters(trainer.get_model())
 
     def whole_state_dict(trainer: Trainer) -> dict[str, Any]:
         state: dict[str, Any] = state_dict(trainer)
+        if is_sharded(trainer.cfg):
+            for name in parts_of_parameters(trainer.get_model()):
+                del state["model"][name]
+            return state | {KEY: trainer.experts_folder}
         state["model"] |= trainer.whole_parameters
         trainer.whole_parameters = {}
         return state

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from moe_nmt.distributed.workers import Shard
+from moe_nmt.distributed.workers import Part, Shard
 
 
 def whole_parameters(module: nn.Module, everywhere: bool = False) -> dict[str, Tensor]:
@@ -24,6 +25,15 @@ def whole_parameters(module: nn.Module, everywhere: bool = False) -> dict[str, T
             if whole is not None:
                 found[name] = whole
     return found
+
+
+def parts_of_parameters(module: nn.Module) -> dict[str, Part]:
+    """The weights of this worker's experts, by name."""
+    return {
+        name: Part.of_experts(parameter, parameter.expert)
+        for name, parameter in module.named_parameters()
+        if hasattr(parameter, "expert")
+    }
 
 
 def whole_shapes(module: nn.Module) -> dict[str, Tensor]:
@@ -64,25 +74,47 @@ class OptimizerState:
             if hasattr(parameter, "expert")
         }
 
-    def consolidate(self) -> None:
-        """Brings the state of all experts to the first worker; all workers call it."""
-        self.consolidated = {}
+    def by_expert(self) -> Iterator[tuple[int, str, Tensor, Shard]]:
+        """What the optimizer keeps of this worker's experts: number, name, [experts here, ...]."""
         for number, (parameter, shard) in self.experts().items():
-            self.consolidated[number] = {}
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 if is_by_expert(value, shard.size):
-                    whole = shard.workers.whole(value, shard)
-                    if whole is not None:
-                        self.consolidated[number][name] = whole
+                    yield number, name, value, shard
+
+    def parts(self) -> dict[tuple[int, str], Part]:
+        """The same, by number and name."""
+        return {
+            (number, name): Part.of_experts(value, shard)
+            for number, name, value, shard in self.by_expert()
+        }
+
+    def consolidate(self) -> None:
+        """Brings the state of all experts to the first worker; all workers call it."""
+        self.leave_out()
+        assert self.consolidated is not None
+        for number, name, value, shard in self.by_expert():
+            whole = shard.workers.whole(value, shard)
+            if whole is not None:
+                self.consolidated[number][name] = whole
+
+    def leave_out(self) -> None:
+        """Lets the next state_dict hold nothing by expert: it is saved in parts."""
+        self.consolidated = {number: {} for number in self.experts()}
 
     def insert(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         """Puts what was consolidated into a state_dict, and forgets it."""
         for number, (_, shard) in self.experts().items():
-            if number in state["state"] and shard.size < shard.total:
-                if self.consolidated is None:
-                    raise RuntimeError("consolidate() comes before state_dict(), on all workers")
+            if number not in state["state"]:
+                continue
+            if self.consolidated is not None:
                 # A new dictionary: that of the optimizer itself keeps its shard.
-                state["state"][number] = state["state"][number] | self.consolidated[number]
+                state["state"][number] = {
+                    name: value
+                    for name, value in state["state"][number].items()
+                    if not is_by_expert(value, shard.size)
+                } | self.consolidated[number]
+            elif shard.size < shard.total:
+                raise RuntimeError("consolidate() comes before state_dict(), on all workers")
         self.consolidated = None
 
     def extract(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:

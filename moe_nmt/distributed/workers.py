@@ -42,6 +42,20 @@ class Shard:
         return self.sizes[self.place]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a tensor: those from ``start`` on."""
+
+    rows: Tensor  # [rows here, ...]
+    start: int
+    total: int  # rows of the whole
+
+    @classmethod
+    def of_experts(cls, x: Tensor, shard: Shard) -> Part:
+        """What belongs to the experts here, [experts here, ...], of what belongs to all."""
+        return cls(x.detach(), shard.here.start, shard.total)
+
+
 class Workers:
     """All workers of a training; this base is the case of one.
 
