@@ -27,7 +27,7 @@ from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 
 from moe_nmt.distributed import whole_shapes
-from moe_nmt.sharded_checkpoints import KEY, SavedExperts, reading_by, refuse_sharded
+from moe_nmt.sharded_checkpoints import KEY, SavedExperts, refuse_sharded
 
 
 def allow_fairseq_types() -> None:
@@ -100,18 +100,14 @@ def check_before_loading() -> None:
         state = read(Path(path))  # mapped: only the sizes are read
         # fairseq restores a task's state everywhere but here.
         trainer.task.load_state_dict(state.get("task_state", {}))
-        experts = SavedExperts(Path(path), state[KEY]) if KEY in state else None
-        weights = state["model"] if experts is None else {**state["model"], **experts.weights}
+        weights, reading = state["model"], nullcontext()
+        if KEY in state:
+            experts = SavedExperts(Path(path), state[KEY])
+            weights = {**weights, **experts.weights}
+            reading = experts.inserted(trainer, load, reset_optimizer)
         refuse_other_sizes(path, weights, whole_shapes(trainer.get_model()))
         workers_then = state["cfg"]["distributed_training"]["distributed_world_size"]
-
-        def load_own(*args: Any, **kwargs: Any) -> dict[str, Any]:
-            state: dict[str, Any] = load(*args, **kwargs)
-            wants_optimizer = not reset_optimizer and "last_optimizer_state" in state
-            experts.insert(state, experts.own_parts(trainer, wants_optimizer))
-            return state
-
-        with reading_by(load_own, trainer) if experts else nullcontext():
+        with reading:
             extra_state = resume(trainer, path, reset_optimizer, *args, **kwargs)
         position = extra_state["train_iterator"]
         position["iterations_in_epoch"] = rescale(

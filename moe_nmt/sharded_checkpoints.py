@@ -118,19 +118,44 @@ class SavedExperts:
                 number, _, name = name.partition(".")
                 state["last_optimizer_state"]["state"][int(number)][name] = part.rows
 
-    def own_parts(self, trainer: Trainer, optimizer: bool) -> dict[str, Part]:
-        """Empty rows for what this worker has of all that is stored.
+    @contextmanager
+    def inserted(
+        self, trainer: Trainer, load: Callable[..., dict[str, Any]], reset_optimizer: bool
+    ) -> Iterator[None]:
+        """While fairseq resumes, each worker reads the file itself, and its own experts with it.
 
         Args:
             trainer: whose model and optimizer have this worker's experts.
-            optimizer: whether the optimizer's state is wanted.
+            load: fairseq's function that reads a checkpoint's file.
+            reset_optimizer: whether the optimizer's state is not wanted.
         """
+
+        def load_own(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            state = load(*args, **kwargs)
+            wants_optimizer = not reset_optimizer and "last_optimizer_state" in state
+            self.insert(state, self.own_parts(trainer, wants_optimizer))
+            return state
+
+        settings = trainer.cfg.checkpoint
+        load_before = checkpoint_utils.load_checkpoint_to_cpu
+        everywhere_before = settings.load_checkpoint_on_all_dp_ranks
+        checkpoint_utils.load_checkpoint_to_cpu = load_own
+        settings.load_checkpoint_on_all_dp_ranks = True
+        try:
+            yield
+        finally:
+            checkpoint_utils.load_checkpoint_to_cpu = load_before
+            settings.load_checkpoint_on_all_dp_ranks = everywhere_before
+
+    def own_parts(self, trainer: Trainer, optimizer: bool) -> dict[str, Part]:
+        """Rows for what this worker has of all that is stored, the optimizer's part if wanted."""
         shards = {
             f"model.{name}": parameter.expert
             for name, parameter in trainer.get_model().named_parameters()
             if hasattr(parameter, "expert")
         }
-        if optimizer and trainer.optimizer is not None:  # which builds it, and its state's keeper
+        if optimizer:
+            trainer._build_optimizer()  # as fairseq does next
             for number, (_, shard) in trainer.optimizer_state.experts().items():
                 shards[f"optimizer.{number}"] = shard
         parts = {}
@@ -140,21 +165,6 @@ class SavedExperts:
                 rows = torch.empty(shard.size, *whole.shape[1:], dtype=whole.dtype)
                 parts[stored] = Part.of_experts(rows, shard)
         return parts
-
-
-@contextmanager
-def reading_by(load: Callable[..., dict[str, Any]], trainer: Trainer) -> Iterator[None]:
-    """While fairseq resumes, every worker reads the checkpoint itself, with another function."""
-    settings = trainer.cfg.checkpoint
-    load_before = checkpoint_utils.load_checkpoint_to_cpu
-    everywhere_before = settings.load_checkpoint_on_all_dp_ranks
-    checkpoint_utils.load_checkpoint_to_cpu = load
-    settings.load_checkpoint_on_all_dp_ranks = True
-    try:
-        yield
-    finally:
-        checkpoint_utils.load_checkpoint_to_cpu = load_before
-        settings.load_checkpoint_on_all_dp_ranks = everywhere_before
 
 
 def refuse_sharded(path: Path | str, state: dict[str, Any]) -> None:

@@ -1,8 +1,11 @@
-"""Pools of 2 and of 4 workers, each started once."""
+"""Pools of 2 and of 4 workers, each started once, and what one worker trains without a stop."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from fairseq_workers import UPDATES, trained
 from worker_pool import WorkerPool
 
 
@@ -19,3 +22,11 @@ def pool() -> Iterator[Callable[[int], WorkerPool]]:
     yield of
     for one in pools.values():
         one.close()
+
+
+@pytest.fixture(scope="session")
+def alone(
+    pool: Callable[[int], WorkerPool], binarised: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """A training on one worker, without a stop."""
+    return trained(pool, 1, binarised, tmp_path_factory.mktemp("alone"), UPDATES)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import torch
 from commands import run_here, training
+from test_same_numbers import assert_same
 from worker_pool import WorkerPool
 
 # Whatever the number of workers the numbers are the same: nothing is drawn, and nothing depends on
@@ -18,6 +20,10 @@ DETERMINISTIC = [
     *("--gate", "softmax", "--k", "4", "--dropout", "0", "--clip-norm", "0.5"),
     *("--importance-weight", "0", "--load-weight", "0", "--epsilon", "1e-4"),
 ]
+
+BATCHES = 4  # of one update, on all workers together
+OPTIONS = [*DETERMINISTIC, "--no-epoch-checkpoints", "--max-tokens-valid", "250"]
+UPDATES = 8  # of 3 in an epoch, the third of which has batches on one worker of four alone
 
 
 def train_on_worker(rank: int, world: int, arguments: list[str]) -> str:
@@ -41,3 +47,23 @@ def train_on(pool: Any, world: int, data: Path, folder: Path, *options: str) -> 
         workers.run(train_on_worker, world, arguments)
     state: dict[str, Any] = torch.load(folder / "checkpoint_last.pt", weights_only=True)
     return state
+
+
+def trained(
+    pool: Any, world: int, data: Path, folder: Path, updates: int, *more: str
+) -> dict[str, Any]:
+    """The same updates on any number of workers; returns the last checkpoint."""
+    accumulate = ["--update-freq", str(BATCHES // world), "--max-update", str(updates)]
+    state = train_on(pool, world, data, folder, *OPTIONS, *accumulate, *more)
+    assert state["optimizer_history"][-1]["num_updates"] == updates
+    return state
+
+
+def assert_same_training(state: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compares models, optimizers' states, validations and places in the data."""
+    assert_same(state["model"], expected["model"], 1e-5)
+    for number, moments in expected["last_optimizer_state"]["state"].items():
+        assert_same(state["last_optimizer_state"]["state"][number], moments, 1e-4)
+    assert state["extra_state"]["val_loss"] == pytest.approx(expected["extra_state"]["val_loss"])
+    position, where = (each["extra_state"]["train_iterator"] for each in (state, expected))
+    assert position["epoch"] == where["epoch"]

@@ -7,40 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairseq_workers import DETERMINISTIC, train_on
-from test_same_numbers import assert_same
+from fairseq_workers import UPDATES, assert_same_training, train_on, trained
 from worker_pool import WorkerPool
 
 pytestmark = pytest.mark.distributed
 
 Pool = Callable[[int], WorkerPool]
-BATCHES = 4  # of one update, on all workers together
-OPTIONS = [*DETERMINISTIC, "--no-epoch-checkpoints", "--max-tokens-valid", "250"]
-UPDATES = 8  # of 3 in an epoch, the third of which has batches on one worker of four alone
-
-
-def trained(
-    pool: Pool, world: int, data: Path, folder: Path, updates: int, *more: str
-) -> dict[str, Any]:
-    accumulate = ["--update-freq", str(BATCHES // world), "--max-update", str(updates)]
-    state = train_on(pool, world, data, folder, *OPTIONS, *accumulate, *more)
-    assert state["optimizer_history"][-1]["num_updates"] == updates
-    return state
-
-
-@pytest.fixture(scope="module")
-def alone(pool: Pool, binarised: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A training on one worker, without a stop."""
-    return trained(pool, 1, binarised, tmp_path_factory.mktemp("alone"), UPDATES)
-
-
-def assert_same_training(state: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert_same(state["model"], expected["model"], 1e-5)
-    for number, moments in expected["last_optimizer_state"]["state"].items():
-        assert_same(state["last_optimizer_state"]["state"][number], moments, 1e-4)
-    assert state["extra_state"]["val_loss"] == pytest.approx(expected["extra_state"]["val_loss"])
-    position, where = (each["extra_state"]["train_iterator"] for each in (state, expected))
-    assert position["epoch"] == where["epoch"]
 
 
 @pytest.mark.parametrize(("world", "size"), [(2, 2), (4, 4), (4, 2)])
