@@ -7,6 +7,7 @@ processes, all into one folder, and its own spawning none at all.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import logging
 import os
 import random
@@ -31,6 +32,8 @@ def install() -> None:
 
     def call(cfg: Any, main: Callable[..., None], **kwargs: Any) -> None:
         on_cpu = cfg.common.cpu or not torch.cuda.is_available()
+        if cfg.common.bf16 and importlib.util.find_spec("torch_xla") is None:
+            cfg.common.tpu = False  # fairseq takes everybody who asks for bfloat16 to have one
         use_environment(cfg.distributed_training)
         main = functools.partial(stopping_together, main)
         try:

@@ -10,16 +10,17 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from fairseq import models
+from fairseq import models, utils
 from fairseq.distributed import LegacyDistributedDataParallel
 from fairseq.models import distributed_fairseq_model
 from fairseq.trainer import Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from moe_nmt.distributed import (
     ExpertParallel,
     OptimizerState,
     parts_of_parameters,
+    total_norm,
     whole_parameters,
 )
 from moe_nmt.distributed.gradients import average_expert_gradients, by_workers
@@ -35,8 +36,12 @@ REFUSED: dict[str, Callable[[Any], bool]] = {
     "--ddp-backend fully_sharded": (
         lambda cfg: cfg.distributed_training.ddp_backend == "fully_sharded"
     ),
-    "--fp16 or --bf16 without --fp16-no-flatten-grads": (
-        lambda cfg: (cfg.common.fp16 or cfg.common.bf16) and not cfg.common.fp16_no_flatten_grads
+    "--fp16 without --fp16-no-flatten-grads": (
+        lambda cfg: (
+            cfg.common.fp16
+            and not cfg.common.memory_efficient_fp16
+            and not cfg.common.fp16_no_flatten_grads
+        )
     ),
 }
 
@@ -69,7 +74,7 @@ def install() -> None:
         Trainer._build_optimizer,
     )
     prepare_sample, consolidate = Trainer._prepare_sample, Trainer.consolidate_optimizer
-    state_dict = Trainer.state_dict
+    state_dict, clip_grad_norm = Trainer.state_dict, utils.clip_grad_norm_
     train_step, valid_step = Trainer.train_step, Trainer.valid_step
 
     def wrapped_model(args: Any, model: nn.Module, *rest: Any, **kwargs: Any) -> Any:
@@ -99,6 +104,13 @@ def install() -> None:
                 if hasattr(original, "expert"):
                     copied.expert = original.expert
         trainer.optimizer_state = OptimizerState(optimizer.optimizer)
+        load_state_dict = optimizer.load_state_dict
+
+        def load_own_state(state: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+            # fairseq's memory efficient optimizers take their state from the whole, past torch.
+            load_state_dict(trainer.optimizer_state.extract(None, state), *args, **kwargs)
+
+        optimizer.load_state_dict = load_own_state
 
     def prepare_any_sample(trainer: Trainer, sample: Any, is_dummy: bool = False) -> Any:
         # fairseq would compute some other batch and ignore the result. But its words would count in
@@ -151,6 +163,17 @@ def install() -> None:
     def checked_valid_step(trainer: Trainer, sample: Any, raise_oom: bool = False) -> Any:
         return valid_step(trainer, sample, raise_oom or is_one_of_many())
 
+    def clip(params: Any, max_norm: float, aggregate_norm_fn: Any = None) -> Tensor:
+        # fairseq leaves experts out of the norm, and so misses what overflows in half precision.
+        params = [params] if isinstance(params, Tensor) else list(params)
+        if not by_workers(params):
+            return clip_grad_norm(params, max_norm, aggregate_norm_fn)
+        norm = total_norm(params)
+        if max_norm > 0:
+            torch.nn.utils.clip_grads_with_norm_(params, max_norm, norm)
+        return norm
+
+    utils.clip_grad_norm_ = clip
     models.DistributedFairseqModel = wrapped_model
     Trainer.__init__ = checked_build
     Trainer._build_optimizer = build_marked_optimizer

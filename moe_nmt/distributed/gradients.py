@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from moe_nmt.distributed.workers import Workers
+from moe_nmt.distributed.workers import Shard, Workers
 
 
 def average_gradients(module: nn.Module, workers: Workers) -> None:
@@ -45,17 +45,26 @@ def total_norm(parameters: Iterable[Tensor]) -> Tensor:
     """
     parameters = list(parameters)
     dense = [p.grad for p in parameters if p.grad is not None and not hasattr(p, "expert")]
-    norms = [torch.nn.utils.get_total_norm(dense)]
+    norms = [norm(dense)]
     for workers, experts in by_workers(parameters).items():
-        norm = torch.nn.utils.get_total_norm([p.grad for p in experts if p.grad is not None])
-        norms.append(workers.sum_of_shards(norm.square()).sqrt())
-    return torch.linalg.vector_norm(torch.stack([norm.to(norms[-1]) for norm in norms]))
+        here = norm([p.grad for p in experts if p.grad is not None])
+        norms.append(workers.sum_of_shards(here.square()).sqrt())
+    return torch.linalg.vector_norm(torch.stack([each.to(norms[-1]) for each in norms]))
+
+
+def norm(gradients: list[Tensor]) -> Tensor:
+    """The norm of gradients on one device: [], at least float32, as half precision overflows."""
+    if not gradients:
+        return torch.zeros(())
+    dtype = torch.promote_types(gradients[0].dtype, torch.float32)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, 2, dtype)))
 
 
 def by_workers(parameters: Iterable[Tensor]) -> dict[Workers, list[Tensor]]:
     """The experts' parameters, by the workers they are divided among."""
     found: dict[Workers, list[Tensor]] = {}
     for parameter in parameters:
-        if hasattr(parameter, "expert"):
-            found.setdefault(parameter.expert.workers, []).append(parameter)
+        shard = getattr(parameter, "expert", None)
+        if isinstance(shard, Shard):  # others mark parameters too, with True, say
+            found.setdefault(shard.workers, []).append(parameter)
     return found

@@ -117,8 +117,10 @@ class OptimizerState:
                 raise RuntimeError("consolidate() comes before state_dict(), on all workers")
         self.consolidated = None
 
-    def extract(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-        """This worker's part of a whole state_dict."""
+    def extract(
+        self, optimizer: torch.optim.Optimizer | None, state: dict[str, Any]
+    ) -> dict[str, Any]:
+        """This worker's part of a whole state_dict, and of that part all of it."""
         parts = dict(state["state"])
         for number, (_, shard) in self.experts().items():
             if number in parts:

@@ -10,7 +10,6 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 from torch import Tensor
 
-from moe_nmt.distributed.gradients import total_norm
 from moe_nmt.options import option
 
 
@@ -32,18 +31,6 @@ class FusedAdam(FairseqOptimizer):
     def __init__(self, cfg: FusedAdamConfig, params: Iterable[Tensor]) -> None:
         super().__init__(cfg)
         self._optimizer = torch.optim.AdamW(params, fused=True, **self.optimizer_config)
-
-    def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Any = None) -> Tensor:
-        """Scales the gradients down to ``max_norm`` (0 for no limit); returns their norm.
-
-        It is the norm of all gradients, those of all workers' experts included; fairseq's own
-        leaves out parameters marked as experts', and scales them all the same.
-        """
-        params = list(self.params)
-        norm = total_norm(params)
-        if max_norm > 0:
-            torch.nn.utils.clip_grads_with_norm_(params, max_norm, norm)
-        return norm
 
     @property
     def optimizer_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fairseq import optim
 from omegaconf import OmegaConf
 from torch import Tensor
 
+import moe_nmt.plugin  # noqa: F401
 from moe_nmt.distributed import Workers
 from moe_nmt.optim import FusedAdam
 
@@ -62,12 +63,13 @@ def test_a_restored_state_goes_on_bit_exactly() -> None:
     assert resumed.equal(straight)
 
 
+@pytest.mark.parametrize("name", ["fused_adam", "nag"])
 @pytest.mark.parametrize("limit", [0.0, 2.5, 100.0])
-def test_clipping_counts_the_experts(limit: float) -> None:
+def test_clipping_counts_the_experts(limit: float, name: str) -> None:
     """fairseq's own clipping leaves parameters marked as experts' out of the norm."""
     dense, expert = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
     expert.expert = Workers().shard(1)  # type: ignore[attr-defined]
-    config = OmegaConf.create({"_name": "fused_adam", "lr": [0.1]})
+    config = OmegaConf.create({"_name": name, "lr": [0.1]})
     optimizer = optim.build_optimizer(config, [dense, expert])
     dense.grad, expert.grad = torch.tensor([3.0]), torch.tensor([-4.0])
     assert optimizer.clip_grad_norm(limit) == pytest.approx(5.0)
