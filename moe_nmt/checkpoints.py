@@ -12,7 +12,7 @@ import pickle
 import typing
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +100,8 @@ def check_before_loading() -> None:
         state = read(Path(path))  # mapped: only the sizes are read
         # fairseq restores a task's state everywhere but here.
         trainer.task.load_state_dict(state.get("task_state", {}))
-        weights, reading = state["model"], nullcontext()
+        weights: dict[str, Tensor] = state["model"]
+        reading: AbstractContextManager[None] = nullcontext()
         if KEY in state:
             experts = SavedExperts(Path(path), state[KEY])
             weights = {**weights, **experts.weights}

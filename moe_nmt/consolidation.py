@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -51,5 +52,7 @@ def mapped_like(whole: Tensor, file: Path) -> Tensor:
     fairseq does the same to what it saves.
     """
     dtype = torch.float32 if whole.dtype in (torch.float16, torch.bfloat16) else whole.dtype
+    with file.open("wb") as empty:  # a full disk is told now, and does not kill the process later
+        os.posix_fallocate(empty.fileno(), 0, whole.numel() * dtype.itemsize)
     flat = torch.from_file(str(file), shared=True, size=whole.numel(), dtype=dtype)
     return flat.view(whole.shape)
