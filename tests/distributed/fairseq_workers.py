@@ -26,15 +26,20 @@ OPTIONS = [*DETERMINISTIC, "--no-epoch-checkpoints", "--max-tokens-valid", "250"
 UPDATES = 8  # of 3 in an epoch, the third of which has batches on one worker of four alone
 
 
-def train_on_worker(rank: int, world: int, arguments: list[str]) -> str:
-    """One worker's training; what it printed."""
+def run_on_worker(rank: int, world: int, command: str, arguments: list[str]) -> str:
+    """fairseq's command on one worker; what it printed."""
     environment = {
         **{"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)},
         **{"MASTER_ADDR": "localhost", "MASTER_PORT": "0"},
     }
     logging.getLogger().setLevel(logging.WARNING)
     with mock.patch.dict(os.environ, environment):
-        return run_here("train", *arguments)
+        return run_here(command, *arguments)
+
+
+def train_on_worker(rank: int, world: int, arguments: list[str]) -> str:
+    """One worker's training; what it printed."""
+    return run_on_worker(rank, world, "train", arguments)
 
 
 def train_on(pool: Any, world: int, data: Path, folder: Path, *options: str) -> dict[str, Any]:
