@@ -110,8 +110,9 @@ def pair(pool: Pool, binarised: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_consolidated_it_is_the_ordinary_checkpoint(pair: dict[bool, Path]) -> None:
     whole, one = load(pair[False]), consolidated(pair[True])
     assert one.keys() == whole.keys()
-    for part in ("model", "last_optimizer_state", "task_state"):
+    for part in ("model", "last_optimizer_state"):
         torch.testing.assert_close(one[part], whole[part], rtol=0, atol=0)
+    assert one["task_state"] == whole["task_state"]
     assert one["extra_state"]["train_iterator"] == whole["extra_state"]["train_iterator"]
     model_only = consolidated(pair[True], "--model-only")
     assert model_only.keys() == whole.keys() - {"last_optimizer_state"}
@@ -150,17 +151,43 @@ def in_shards(data: Path, folder: Path, update: int, *more: str) -> dict[str, An
     return load(train_here(data, folder, *BRIEF, SHARDED, "--max-update", str(update), *more))
 
 
-def test_the_optimizers_state_can_be_left_behind_or_out(binarised: Path, tmp_path: Path) -> None:
-    first = in_shards(binarised, tmp_path, 2)
-    source = shutil.copytree(tmp_path, tmp_path / "source") / "checkpoint_last.pt"
-    assert updates(in_shards(binarised, tmp_path, 1, "--reset-optimizer", "--lr", "1e-9")) == 3
-    for option in (["--finetune-from-model", str(source)], ["--restore-file", str(source)]):
-        folder = tmp_path / option[0]
-        restarted = in_shards(binarised, folder, 3, *option, "--no-save-optimizer-state")
-        assert "last_optimizer_state" not in restarted
-        one = consolidated(folder / "checkpoint_last.pt")
-        assert one.keys() == restarted.keys() - {KEY}
-        assert one["model"].keys() > first["model"].keys()
+EACH_UPDATE = ["--save-interval-updates", "1", "--keep-interval-updates", "1"]
+
+
+@pytest.fixture(scope="module")
+def after_two(binarised: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of a training of two updates on one worker."""
+    folder = tmp_path_factory.mktemp("two")
+    in_shards(binarised, folder, 2, *EACH_UPDATE)
+    return folder
+
+
+@pytest.fixture
+def two(after_two: Path, tmp_path: Path) -> Path:
+    """A copy of them to go on with, or to spoil."""
+    return shutil.copytree(after_two, tmp_path / "two")
+
+
+STILL = ["--lr", "1e-9", "--weight-decay", "0"]
+
+
+@pytest.mark.parametrize("option", ["--reset-optimizer", "--finetune-from-model", "--restore-file"])
+def test_the_optimizers_state_can_be_left_behind_or_out(
+    binarised: Path, two: Path, tmp_path: Path, option: str
+) -> None:
+    source = two / "checkpoint_last.pt"
+    before = consolidated(source)["model"]
+    folder, more = tmp_path / "second", [option, str(source), "--no-save-optimizer-state"]
+    if option == "--reset-optimizer":
+        folder, more = two, [option]
+    last = in_shards(binarised, folder, 3 if option == "--restore-file" else 1, *STILL, *more)
+    assert last[KEY] in folders(folder) == named(folder)
+    assert last[KEY] != load(source)[KEY] or folder == two
+    one = consolidated(folder / "checkpoint_last.pt")
+    torch.testing.assert_close(one["model"], before, rtol=1e-4, atol=1e-6)
+    assert ("last_optimizer_state" in one) == (option == "--reset-optimizer")
+    if option == "--reset-optimizer":
+        assert {float(of["step"]) for of in one["last_optimizer_state"]["state"].values()} == {1.0}
 
 
 @pytest.mark.parametrize(
@@ -172,22 +199,21 @@ def test_the_optimizers_state_can_be_left_behind_or_out(binarised: Path, tmp_pat
     ],
 )
 def test_a_damaged_shard_is_named(
-    binarised: Path, tmp_path: Path, damage: Callable[[Path], None], told: str
+    binarised: Path, two: Path, damage: Callable[[Path], None], told: str
 ) -> None:
-    folder = tmp_path / in_shards(binarised, tmp_path, 1)[KEY]
+    checkpoint = two / "checkpoint_last.pt"
+    folder = two / load(checkpoint)[KEY]
     damage(folder)
-    sentence = stops(in_shards, binarised, tmp_path, 2)
-    checkpoint = tmp_path / "checkpoint_last.pt"
+    sentence = stops(in_shards, binarised, two, 3)
     assert sentence.startswith(f"moe_nmt: {checkpoint} lacks some of its experts: {folder}/{told}")
     assert sentence.endswith("restore that file, or use another checkpoint of the same training")
-    output = tmp_path / "one.pt"
+    output = two / "one.pt"
     assert stops(consolidate.main, [str(checkpoint), "--output", str(output)]) == sentence
-    assert not list(tmp_path.glob("one*"))
+    assert not list(two.glob("one*"))
 
 
-def test_another_model_is_refused(binarised: Path, tmp_path: Path) -> None:
-    in_shards(binarised, tmp_path, 1)
-    told = stops(in_shards, binarised, tmp_path, 2, "--experts", "8")
+def test_another_model_is_refused(binarised: Path, two: Path) -> None:
+    told = stops(in_shards, binarised, two, 3, "--experts", "8")
     assert "is of another model: decoder" in told
     assert "there and" in told
 
@@ -260,22 +286,19 @@ MOMENTS: list[tuple[Any, str, Callable[[Any], Any], int]] = [
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint(
     binarised: Path,
-    tmp_path: Path,
+    two: Path,
     monkeypatch: pytest.MonkeyPatch,
     moment: tuple[Any, str, Callable[[Any], Any], int],
 ) -> None:
     where, name, replacement, left = moment
-    options = ["--save-interval-updates", "1", "--keep-interval-updates", "1"]
-    in_shards(binarised, tmp_path, 2, *options)
     with monkeypatch.context() as patch:
         function = replacement(getattr(where, name))
         patch.setattr(where, name, staticmethod(function) if where is PathManager else function)
         with pytest.raises(Killed):
-            in_shards(binarised, tmp_path, 3, *options)
-    last = load(tmp_path / "checkpoint_last.pt")
-    assert updates(last) == left
-    assert updates(in_shards(binarised, tmp_path, 4, *options)) == 4
-    assert folders(tmp_path) == named(tmp_path)
+            in_shards(binarised, two, 3, *EACH_UPDATE)
+    assert updates(load(two / "checkpoint_last.pt")) == left
+    assert updates(in_shards(binarised, two, 4, *EACH_UPDATE)) == 4
+    assert folders(two) == named(two)
 
 
 DIES_WHILE_SAVING = """

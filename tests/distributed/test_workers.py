@@ -18,6 +18,7 @@ from moe_nmt.distributed import (
     OptimizerState,
     Shard,
     Workers,
+    total_norm,
     whole_parameters,
     whole_shapes,
 )
@@ -86,6 +87,17 @@ def test_the_state_of_some_experts_is_not_saved_as_that_of_all() -> None:
     optimizer.step()
     with pytest.raises(RuntimeError, match="consolidate"):
         optimizer.state_dict()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_norm_does_not_overflow_in_half_precision(dtype: torch.dtype) -> None:
+    dense, expert = (nn.Parameter(torch.zeros(2, dtype=dtype)) for _ in range(2))
+    expert.expert = Workers().shard(2)  # type: ignore[attr-defined]
+    for parameter in (dense, expert):
+        parameter.grad = torch.full((2,), 2.0**15, dtype=dtype)
+    norm = total_norm([dense, expert])
+    assert norm.item() == pytest.approx(2.0**16)
+    assert norm.dtype == torch.promote_types(dtype, torch.float32)
 
 
 def first_draw(seed: int, update: int, workers: int, rank: int) -> Tensor:
