@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from fairseq import options
 from fairseq.distributed import utils as distributed_utils
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,10 @@ SECONDS_TO_WAIT = 3.0
 def install() -> None:
     """Makes the commands start, and stop, as described here."""
     call_main, all_gather_list = distributed_utils.call_main, distributed_utils.all_gather_list
+    parse_args_and_arch = options.parse_args_and_arch
 
     def call(cfg: Any, main: Callable[..., None], **kwargs: Any) -> None:
         on_cpu = cfg.common.cpu or not torch.cuda.is_available()
-        if cfg.common.bf16 and importlib.util.find_spec("torch_xla") is None:
-            cfg.common.tpu = False  # fairseq takes everybody who asks for bfloat16 to have one
         use_environment(cfg.distributed_training)
         main = functools.partial(stopping_together, main)
         try:
@@ -49,6 +49,14 @@ def install() -> None:
                 "with it; its own message, if it had time for one, stands above"
             ) from error
 
+    def parse(*args: Any, **kwargs: Any) -> Any:
+        # fairseq takes everybody who asks for bfloat16 to have a TPU.
+        parsed = parse_args_and_arch(*args, **kwargs)
+        options_given = parsed[0] if isinstance(parsed, tuple) else parsed
+        if getattr(options_given, "tpu", False) and importlib.util.find_spec("torch_xla") is None:
+            options_given.tpu = False
+        return parsed
+
     def gather(data: Any, group: Any = None, max_size: int = 16384) -> list[Any]:
         if torch.cuda.is_available():
             found: list[Any] = all_gather_list(data, group, max_size)
@@ -57,6 +65,7 @@ def install() -> None:
         dist.all_gather_object(found, data, group)
         return found
 
+    options.parse_args_and_arch = parse
     distributed_utils.call_main = call
     distributed_utils.all_gather_list = gather  # which needs CUDA
 

@@ -151,6 +151,13 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
             if kwargs.get("max_tokens") is not None:
                 longest = max(dataset.num_tokens(index) for index in range(len(dataset)))
                 kwargs["max_tokens"] = max(kwargs["max_tokens"], longest)
+            share = len(dataset) // kwargs.get("num_shards", 1)
+            if share == 0:
+                raise SystemExit(
+                    f"moe_nmt: there are only {len(dataset)} sentences: use at most as many workers"
+                )
+            # fairseq-generate fails on a worker without a batch.
+            kwargs["max_sentences"] = min(kwargs.get("max_sentences") or share, share)
         return super().get_batch_iterator(dataset, *args, **kwargs)
 
     def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:

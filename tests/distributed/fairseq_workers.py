@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,15 +15,15 @@ from commands import run_here, training
 from test_same_numbers import assert_same
 from worker_pool import WorkerPool
 
-# Whatever the number of workers the numbers are the same: nothing is drawn, and nothing depends on
-# which sentences are in one batch. A larger epsilon keeps Adam from blowing up rounding errors.
-DETERMINISTIC = [
-    *("--gate", "softmax", "--k", "4", "--dropout", "0", "--clip-norm", "0.5"),
-    *("--importance-weight", "0", "--load-weight", "0", "--epsilon", "1e-4"),
-]
-
 BATCHES = 4  # of one update, on all workers together
-OPTIONS = [*DETERMINISTIC, "--no-epoch-checkpoints", "--max-tokens-valid", "250"]
+# Whatever the number of workers the numbers are the same: nothing is drawn, and nothing depends on
+# which sentences are in one batch.
+OPTIONS = [
+    *("--gate", "softmax", "--k", "4", "--dropout", "0", "--clip-norm", "0.5"),
+    *("--importance-weight", "0", "--load-weight", "0"),
+    *("--no-epoch-checkpoints", "--max-tokens-valid", "250"),
+]
+LARGE_EPSILON = ["--epsilon", "1e-4"]  # keeps Adam from blowing up rounding errors
 UPDATES = 8  # of 3 in an epoch, the third of which has batches on one worker of four alone
 
 
@@ -55,9 +56,16 @@ def train_on(pool: Any, world: int, data: Path, folder: Path, *options: str) -> 
 
 
 def trained(
-    pool: Any, world: int, data: Path, folder: Path, updates: int, *more: str
+    pool: Any,
+    world: int,
+    data: Path,
+    folder: Path,
+    updates: int,
+    *more: str,
+    optimizer: Sequence[str] = LARGE_EPSILON,
 ) -> dict[str, Any]:
     """The same updates on any number of workers; returns the last checkpoint."""
+    more = (*more, *optimizer)
     accumulate = ["--update-freq", str(BATCHES // world), "--max-update", str(updates)]
     state = train_on(pool, world, data, folder, *OPTIONS, *accumulate, *more)
     assert state["optimizer_history"][-1]["num_updates"] == updates

@@ -28,6 +28,7 @@ def figures(output: str) -> dict[str, dict[str, float]]:
 
 def test_validation_prints_the_same_numbers(pool: Pool, binarised: Path, checkpoint: Path) -> None:
     options = ["--path", checkpoint, "--valid-subset", "valid,test", "--max-tokens", 90]
+    options += ["--num-workers", 0]  # a pool's workers may have no children
     arguments = list(map(str, [binarised, *PLUGIN, *options]))
     expected = figures(run_here("validate", *arguments))
     assert expected.keys() == {"valid", "test"}
