@@ -34,6 +34,4 @@ def test_training_moves_between_numbers_of_workers(
     run(2, "moved", 2)
     run(4, "moved", 3, "--sharded-checkpoints")
     state = run(1, "moved", 4)
-    for name, value in expected["model"].items():
-        print(name, (state["model"][name] - value).abs().max(), value.abs().max())
-    assert_same(state["model"], expected["model"], 0.05)
+    assert_same(state["model"], expected["model"], 0.01)
