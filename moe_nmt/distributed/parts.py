@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.metadata import (
     Metadata,
     MetadataIndex,
     TensorProperties,
+    TensorStorageMetadata,
 )
 from torch.distributed.checkpoint.planner import (
     LoadPlan,
@@ -197,14 +198,12 @@ class PartReader(DefaultLoadPlanner):
     @override
     def create_local_plan(self) -> LoadPlan:
         assert self.metadata is not None
-        stored = self.metadata.state_dict_metadata
-        return LoadPlan(
-            [
-                item
-                for name, part in self.parts.items()
-                for item in create_read_items_for_chunk_list(name, stored[name], [chunk(part)])
-            ]
-        )
+        items = []
+        for name, part in self.parts.items():
+            stored = self.metadata.state_dict_metadata[name]
+            assert isinstance(stored, TensorStorageMetadata)  # a catalogue knows nothing else
+            items += create_read_items_for_chunk_list(name, stored, [chunk(part)])
+        return LoadPlan(items)
 
     @override
     def lookup_tensor(self, index: MetadataIndex) -> Tensor:
