@@ -64,6 +64,16 @@ def test_a_sentence_longer_than_max_tokens_is_a_batch_of_its_own(binarised: Path
     assert seen(task, "test", max_tokens=4) == list(range(SIZES["test"]))
 
 
+def test_every_worker_gets_a_batch_outside_of_training(binarised: Path) -> None:
+    task = build(binarised)
+    task.load_dataset("test")
+    shares = [seen(task, "test", max_tokens=9999, num_shards=3, shard_id=i) for i in range(3)]
+    assert all(shares)
+    assert sorted(sum(shares, [])) == list(range(SIZES["test"]))
+    with pytest.raises(SystemExit, match="only 61 sentences: use at most as many workers"):
+        seen(task, "test", num_shards=62, shard_id=0)
+
+
 def test_sources_are_padded_at_the_end(binarised: Path) -> None:
     task = build(binarised)
     task.load_dataset("valid")
