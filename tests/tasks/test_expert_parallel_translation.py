@@ -65,13 +65,16 @@ def test_a_sentence_longer_than_max_tokens_is_a_batch_of_its_own(binarised: Path
 
 
 def test_every_worker_gets_a_batch_outside_of_training(binarised: Path) -> None:
-    task = build(binarised)
-    task.load_dataset("test")
-    shares = [seen(task, "test", max_tokens=9999, num_shards=3, shard_id=i) for i in range(3)]
+    def share(worker: int, workers: int) -> list[int]:
+        task = build(binarised)  # one keeps its batches
+        task.load_dataset("test")
+        return seen(task, "test", max_tokens=9999, num_shards=workers, shard_id=worker)
+
+    shares = [share(worker, 3) for worker in range(3)]
     assert all(shares)
-    assert sorted(sum(shares, [])) == list(range(SIZES["test"]))
+    assert sorted(number for each in shares for number in each) == list(range(SIZES["test"]))
     with pytest.raises(SystemExit, match="only 61 sentences: use at most as many workers"):
-        seen(task, "test", num_shards=62, shard_id=0)
+        share(0, 62)
 
 
 def test_sources_are_padded_at_the_end(binarised: Path) -> None:
