@@ -134,7 +134,7 @@ def read(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise SystemExit(f"moe_nmt: {path} does not exist: leave it out or name another")
     if path.is_dir():
-        raise SystemExit(f"moe_nmt: {path} is a folder: name a checkpoint in it")
+        raise SystemExit(f"moe_nmt: {path} is a folder: name checkpoints in it")
     with refusing_bad_files(str(path)):
         state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     if "model" not in state:

@@ -62,7 +62,7 @@ def peak_memory(name: str, sizes: Sizes, threads: int, turns: int, answer: Any) 
     torch.set_num_threads(threads)
     contestant = CONTESTANTS[name](sizes)
     if sizes.device == "cuda":
-        before = torch.cuda.memory_allocated()
+        before: float = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         for _ in range(turns):
             contestant.turn()
