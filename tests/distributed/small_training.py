@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from unittest import mock
 
@@ -51,12 +50,6 @@ class SmallModel(nn.Module):
                 nn.init.normal_(parameter, std=0.5)  # not all experts alike
 
 
-@cache
-def expert_parallel(size: int | None) -> ExpertParallel:
-    """Made once in a process: each of its groups keeps a thread of gloo's awake."""
-    return ExpertParallel(size)
-
-
 def noise(like: Tensor) -> Tensor:
     """Stands for torch.randn_like: a token's noise is the same wherever the token is."""
     return torch.sin(like.detach() + 3 * torch.arange(like.size(1)))
@@ -73,7 +66,7 @@ def train(rank: int | None, case: Case, steps: int = STEPS) -> dict[str, Any]:
 
     Everything is that of the whole batch: losses, statistics, gradients, parameters, state.
     """
-    workers = Workers() if rank is None else expert_parallel(case.size)
+    workers = Workers() if rank is None else ExpertParallel(case.size)
     model = SmallModel(case, workers)
     optimizer = torch.optim.Adam(model.parameters(), 0.01, eps=1e-4)
     state = OptimizerState(optimizer)

@@ -23,7 +23,12 @@ PRECISIONS = {
 }
 
 
-@pytest.mark.parametrize("name", PRECISIONS)
+MEMORY_EFFICIENT = [name for name in PRECISIONS if name.startswith("memory-efficient")]
+
+
+@pytest.mark.parametrize(
+    "name", ["bf16", "fp16", *(pytest.param(n, marks=pytest.mark.slow) for n in MEMORY_EFFICIENT)]
+)
 def test_training_moves_between_numbers_of_workers(
     pool: Pool, binarised: Path, tmp_path: Path, name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import tempfile
 import traceback
@@ -12,23 +13,30 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from fairseq.distributed.utils import get_global_group
 
 SECONDS = 300  # after which a test that hangs has failed
 
 
 def serve(rank: int, world: int, rendezvous: str, jobs: Connection) -> None:
-    """A worker: runs what it is told until its pipe closes."""
+    """A worker: runs what it is told until its pipe closes.
+
+    Each job has process groups of its own: every group left over keeps a thread of gloo's awake.
+    """
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=world)
-    while True:
+    for job in itertools.count():
         try:
             function, arguments = jobs.recv()
         except EOFError:
             return
+        dist.init_process_group("gloo", f"file://{rendezvous}{job}", rank=rank, world_size=world)
         try:
-            jobs.send((True, function(rank, *arguments)))
+            result = (True, function(rank, *arguments))
         except BaseException:
-            jobs.send((False, traceback.format_exc()))
+            result = (False, traceback.format_exc())
+        dist.destroy_process_group()
+        vars(get_global_group).clear()  # where fairseq remembers its own
+        jobs.send(result)
 
 
 class WorkerPool:
