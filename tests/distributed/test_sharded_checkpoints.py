@@ -322,6 +322,7 @@ cli_main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_a_worker_killed_while_it_writes_its_shard_ends_all(
     binarised: Path, tmp_path: Path
