@@ -16,7 +16,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SIZES = {"train": 600, "valid": 50, "test": 61}  # of the data; 61 is not divisible by 8
 
-PLUGIN = ["--user-dir", "moe_nmt", "--task", "expert_parallel_translation", "--cpu"]
+# Processes that load data would be waited for, five seconds each.
+PLUGIN = [
+    *("--user-dir", "moe_nmt", "--task", "expert_parallel_translation", "--cpu"),
+    *("--num-workers", "0"),
+]
 SHORT = ["--max-len-b", "20"]  # a model that has hardly learnt seldom ends a sentence
 SMALL_MODEL = [
     *("--arch", "gnmt_moe_tiny", "--model-dim", "32", "--lstm-cells", "32"),
@@ -34,7 +38,7 @@ def training(data: Path, save_dir: Path, *options: str, optimizer: str = "fused_
         *(str(data), "--save-dir", str(save_dir), *PLUGIN, *SMALL_MODEL),
         *("--criterion", "balanced_cross_entropy", "--label-smoothing", "0.1"),
         *("--optimizer", optimizer, "--lr", "0.01", *SCHEDULE),
-        *("--max-tokens", "1000", "--num-workers", "0", "--log-format", "json"),
+        *("--max-tokens", "1000", "--log-format", "json"),
         *options,
     ]
 
