@@ -16,7 +16,6 @@ import platform
 import statistics
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +24,7 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.models.lstm import LSTMModel, base_architecture
 from fairseq.sequence_generator import SequenceGenerator
+from matrix_product import matrix_product
 from torch import nn
 
 import moe_nmt.plugin  # noqa: F401
@@ -119,19 +119,6 @@ def fairseqs(args: argparse.Namespace, entries: Dictionary) -> Contestant:
     return Contestant(generator, encoder, decoder + model.decoder.embed_tokens.weight.numel())
 
 
-def matrix_product() -> Callable[[], float]:
-    """A large product; a turn returns GFLOPS."""
-    a, b = torch.randn(2048, 512), torch.randn(512, 2048)
-
-    def turn() -> float:
-        start = time.perf_counter()
-        for _ in range(5):
-            a @ b
-        return 5 * 2 * 2048 * 512 * 2048 / (time.perf_counter() - start) / 1e9
-
-    return turn
-
-
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -156,7 +143,7 @@ def main() -> None:
         "fairseq's lstm": fairseqs(args, entries),
     }
     contestants[f"{args.arch}, output feed, bf16"].generator.models[0].to_bfloat16()
-    product = matrix_product()
+    product = matrix_product(2048, 512, 2048)
     figures: dict[str, dict[str, list[float]]] = {}
     peak: list[float] = []
     batches = {count: sentences(count, args.words) for count in args.batch}

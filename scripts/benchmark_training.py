@@ -16,13 +16,13 @@ import logging
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from fairseq import optim, options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from matrix_product import matrix_product
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.insight.counts import operations
@@ -86,20 +86,6 @@ def fairseq_lstm_operations(model: Any) -> int:
     return count + model.decoder.embed_tokens.weight.numel()
 
 
-def matrix_product(dtype: torch.dtype) -> Callable[[], float]:
-    """A product of the model's shapes; a turn returns GFLOPS."""
-    a = torch.randn(2048, 256, dtype=dtype)
-    b = torch.randn(256, 1024, dtype=dtype)
-
-    def turn() -> float:
-        start = time.perf_counter()
-        for _ in range(20):
-            a @ b
-        return 20 * 2 * 2048 * 256 * 1024 / (time.perf_counter() - start) / 1e9
-
-    return turn
-
-
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -123,8 +109,8 @@ def main() -> None:
     runs["fairseq lstm, fp32"] = Training(args.data, FAIRSEQ_LSTM, args.max_tokens)
     work["fairseq lstm, fp32"] = fairseq_lstm_operations(runs["fairseq lstm, fp32"].model)
     products = {
-        "matrix product, fp32": matrix_product(torch.float32),
-        "matrix product, bf16": matrix_product(torch.bfloat16),
+        "matrix product, fp32": matrix_product(2048, 256, 1024),
+        "matrix product, bf16": matrix_product(2048, 256, 1024, torch.bfloat16),
     }
 
     tokens: dict[str, list[float]] = {name: [] for name in runs}

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def run_here(command: str, *arguments: object) -> str:
         patch.chdir(ROOT)
         module.cli_main()
     return output.getvalue()
+
+
+def usage_error(
+    main: Callable[[Sequence[str]], object], arguments: str, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What a command says of options that it refuses, by status 2."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    assert stop.value.code == 2
+    return capsys.readouterr().err
 
 
 def train_here(data: Path, save_dir: Path, *options: str, optimizer: str = "fused_adam") -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from moe_nmt.corpus.own_text import languages_of, own_texts
 from moe_nmt.corpus.parallel import available_cores
-from moe_nmt.corpus.prepare import Settings, prepare
+from moe_nmt.corpus.preparation import Settings
+from moe_nmt.corpus.prepare import prepare
 from moe_nmt.corpus.registry import find_corpus
 from moe_nmt.corpus.subword import METHODS
 

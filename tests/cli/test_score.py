@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import PLUGIN, SHORT, SIZES, run, run_here
+from commands import PLUGIN, SHORT, SIZES, run, run_here, usage_error
 
 from moe_nmt.cli.score import main
 
@@ -194,10 +194,7 @@ def test_comet_reads_a_local_model(
 def test_wrong_options(
     arguments: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments.split())
-    assert stop.value.code == 2
-    assert message in capsys.readouterr().err
+    assert message in usage_error(main, arguments, capsys)
 
 
 def test_bad_files_print_no_figure_and_write_nothing(

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from commands import usage_error
 
 from moe_nmt.cli.subword import main
 
@@ -74,10 +75,7 @@ def test_text(folder: Path) -> None:
     ],
 )
 def test_wrong_options(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(options.split())
-    assert stop.value.code == 2
-    assert message in capsys.readouterr().err
+    assert message in usage_error(main, options, capsys)
 
 
 def test_a_missing_file(folder: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib
-from typing import Any
+import sys
 
 import pytest
 
@@ -57,13 +56,6 @@ def test_what_can_be_is_undone() -> None:
 def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"no rules for the language src, only .*: take --subword"):
         moses("src")
-    real_import = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "sacremoses":
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
     with pytest.raises(SystemExit, match=r"--subword moses-bpe needs the package sacremoses: pip"):
         moses("en")
