@@ -6,11 +6,15 @@ LSTM meets a sentence's padding only after its last token.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from moe_nmt.modules.repeated_product import repeated_product
 
 
 class LSTMState(NamedTuple):
@@ -30,6 +34,8 @@ class LSTM(nn.LSTM):
     There the fused kernel packs its weights anew on every call, which can cost more than the step.
     """
 
+    step_product: Callable[[Tensor], Tensor] | None = None  # while ``constant_weights`` holds
+
     def forward(  # type: ignore[override]
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -37,10 +43,15 @@ class LSTM(nn.LSTM):
         if x.size(0) > 1 or state is None or x.device.type != "cpu":
             return super().forward(x, state)
         hidden, cell = state
-        weight_x, weight_h, bias_x, bias_h, *_ = self.all_weights[0]
-        from_x = F.linear(x[0], weight_x, bias_x + bias_h)  # [batch, 4 * cells]
-        new_hidden, new_cell = self.update(torch.addmm(from_x, hidden[0], weight_h.t()), cell[0])
+        new_hidden, new_cell = self.update(self.gates(x[0], hidden[0]), cell[0])
         return new_hidden[None], (new_hidden[None], new_cell[None])
+
+    def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """A step's matrix products: [batch, input_dim], [batch, dim] -> [batch, 4 * cells]."""
+        if self.step_product is not None:
+            return self.step_product(torch.cat([x, hidden], dim=-1))
+        weight_x, weight_h, bias_x, bias_h, *_ = self.all_weights[0]
+        return torch.addmm(F.linear(x, weight_x, bias_x + bias_h), hidden, weight_h.t())
 
     def update(self, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The formulas of a step after its matrix products.
@@ -58,6 +69,22 @@ class LSTM(nn.LSTM):
         for projection in self.all_weights[0][4:]:  # one, or none
             hidden = F.linear(hidden, projection)
         return hidden, cell
+
+
+@contextmanager
+def constant_weights(module: nn.Module) -> Iterator[None]:
+    """While it lasts the LSTMs in a module must not change: on a CPU their steps are faster."""
+    layers = [layer for layer in module.modules() if isinstance(layer, LSTM)]
+    try:
+        for layer in layers:
+            weight_x, weight_h, bias_x, bias_h, *_ = layer.all_weights[0]
+            if weight_x.device.type == "cpu":
+                both = torch.cat([weight_x, weight_h], dim=1)  # [4 * cells, input_dim + dim]
+                layer.step_product = repeated_product(both, bias_x + bias_h)
+        yield
+    finally:
+        for layer in layers:
+            layer.step_product = None
 
 
 def lstm(input_dim: int, cells: int, dim: int) -> LSTM:

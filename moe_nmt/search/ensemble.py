@@ -53,7 +53,7 @@ class Ensemble:
             logits = self.softmax_products[index](output.features[:, 0]).float()
             if self.temperature != 1.0:
                 logits = logits / self.temperature
-            log_p.append(torch.log_softmax(logits, dim=-1))
+            log_p.append(logits.sub_(logits.logsumexp(dim=-1, keepdim=True)))  # log softmax
             attention.append(output.attention[:, 0])
         return mean_log(log_p).view(*tokens.shape, -1), mean(attention).view(*tokens.shape, -1)
 

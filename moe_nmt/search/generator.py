@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from fairseq.data import Dictionary
 from torch import Tensor
 
 from moe_nmt.models import GNMTMoEModel
+from moe_nmt.modules.lstm import constant_weights
 from moe_nmt.search.beam import Beam
 from moe_nmt.search.beam_search import BeamSearch, SearchOptions, Words
 from moe_nmt.search.ensemble import Ensemble
@@ -116,7 +118,10 @@ class Generator:
         ensemble = Ensemble(self.models, read, self.temperature)
         beam = Beam.start(padding, limit, prefix, first, self.search.options.nbest)
         try:
-            found = self.search(ensemble, beam)
+            with ExitStack() as stack:
+                for model in self.models:
+                    stack.enter_context(constant_weights(model.decoder))
+                found = self.search(ensemble, beam)
         except FloatingPointError as error:
             raise SystemExit(f"moe_nmt: {error}: use an earlier checkpoint") from error
         return [

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from module_checks import draw, randomise, randomly
 from module_references import double_weights, run_lstm
 
-from moe_nmt.modules.lstm import BidirectionalLSTM, LSTMState, lstm, reverse
+from moe_nmt.modules.lstm import (
+    BidirectionalLSTM,
+    LSTMState,
+    constant_weights,
+    lstm,
+    reverse,
+)
 
 batches = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
@@ -113,3 +119,39 @@ def test_states_are_reordered_and_repeated_by_sentence():
     assert isinstance(found, LSTMState)
     assert torch.equal(found.hidden, state.hidden[:, order])
     assert torch.equal(found.cell, state.cell[:, order])
+
+
+@given(st.integers(1, 6), st.integers(1, 3), st.integers(1, 4), st.integers(0, 3))
+@randomly
+@torch.no_grad()
+def test_steps_with_constant_weights_are_the_whole_sequence(batch, features, dim, more_cells):
+    layer = lstm(features, dim + more_cells, dim)
+    randomise(layer, 0)
+    x = draw(4, batch, features)
+    expected, (hidden, cell) = layer(x)
+    first, state = layer(x[:1])
+    with constant_weights(torch.nn.Sequential(layer)):
+        steps = [first]
+        for step in x[1:].split(1):
+            y, state = layer(step, state)
+            steps.append(y)
+    assert_all_close([torch.cat(steps), *state], [expected, hidden, cell])
+
+
+@torch.no_grad()
+def test_weights_can_change_again_afterwards():
+    layer = lstm(3, 4, 4)
+    x, state = draw(1, 2, 3), (draw(1, 2, 4), draw(1, 2, 4))
+
+    def stopped():
+        with constant_weights(layer):
+            layer(x, state)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    for parameter in layer.parameters():
+        parameter.data.mul_(2)  # as fairseq's optimizers write: unknown to autograd
+    fused, _ = layer(torch.cat([x, x]), state)
+    step, _ = layer(x, state)
+    assert_all_close([step], [fused[:1]])
