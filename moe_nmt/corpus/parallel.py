@@ -3,19 +3,25 @@
 A worker has one block at a time and gets the next when its result was taken, so that no more blocks
 are in memory than there are workers, however long the text is.  (multiprocessing's own pools read
 their input as fast as they can, and their workers outlive a parent that was killed.)
+
+Or runs one function in a process of its own.
 """
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
+
+FEWER = "take fewer with --workers"
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -53,15 +59,26 @@ def ordered_map(
             try:
                 worker.pipe.send(block)
             except OSError as error:
-                raise dead(worker) from error
+                raise dead(worker, FEWER) from error
             busy.append(worker)
         for worker in busy:
             yield result_of(worker)
     finally:
-        for worker in crew:
-            worker.pipe.close()  # ends an idle worker's loop
-            worker.process.kill()
-            worker.process.join()
+        stop(crew)
+
+
+def in_own_process(function: Callable[[], Result], remedy: str) -> Result:
+    """``function()``, whose memory goes back whole, and which a signal to us ends at once.
+
+    SystemExit names the ``remedy`` where the process is killed, as for want of memory.
+    """
+    crew = start(lambda _: function(), 1)
+    try:
+        crew[0].pipe.send(None)
+        result: Result = result_of(crew[0], remedy)
+        return result
+    finally:
+        stop(crew)
 
 
 def start(function: Callable[[Any], Any], workers: int) -> list[Worker]:
@@ -78,6 +95,14 @@ def start(function: Callable[[Any], Any], workers: int) -> list[Worker]:
     return crew
 
 
+def stop(crew: list[Worker]) -> None:
+    """Ends the processes, whatever they do."""
+    for worker in crew:
+        worker.pipe.close()  # ends an idle worker's loop
+        worker.process.kill()
+        worker.process.join()
+
+
 def work(function: Callable[[Any], Any], pipe: Connection, inherited: list[Connection]) -> None:
     """A worker's life: answers until the other end of its pipe is closed, or its parent dead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
@@ -87,30 +112,44 @@ def work(function: Callable[[Any], Any], pipe: Connection, inherited: list[Conne
     try:
         while True:
             block = pipe.recv()
-            try:
-                answer, failure = function(block), None
-            except (Exception, SystemExit) as error:
-                answer, failure = None, error
+            with ended_by_hangup(pipe):
+                try:
+                    answer, failure = function(block), None
+                except (Exception, SystemExit) as error:
+                    answer, failure = None, error
             pipe.send((answer, failure))
     except (EOFError, OSError):
         os._exit(0)
 
 
-def result_of(worker: Worker) -> Any:
+@contextmanager
+def ended_by_hangup(pipe: Connection) -> Iterator[None]:
+    """While it lasts the kernel ends this process when the other end of its pipe is closed.
+
+    Python could not: a library in C may run for minutes without it.
+    """
+    fcntl.fcntl(pipe.fileno(), fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(pipe.fileno(), fcntl.F_GETFL)
+    fcntl.fcntl(pipe.fileno(), fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO, which terminates
+    yield
+    fcntl.fcntl(pipe.fileno(), fcntl.F_SETFL, flags)
+
+
+def result_of(worker: Worker, remedy: str = FEWER) -> Any:
     """Waits for a worker's result; its exception becomes ours."""
     try:
         result, error = worker.pipe.recv()
     except (EOFError, OSError) as ended:
-        raise dead(worker) from ended
+        raise dead(worker, remedy) from ended
     if error is not None:
         raise error
     return result
 
 
-def dead(worker: Worker) -> SystemExit:
+def dead(worker: Worker, remedy: str) -> SystemExit:
     """What is said of a worker that has ended."""
     worker.process.join()
     return SystemExit(
         f"moe_nmt: a worker process ended with status {worker.process.exitcode}: "
-        "if memory ran out, take fewer with --workers"
+        f"if memory ran out, {remedy}"
     )

@@ -18,6 +18,7 @@ from moe_nmt.corpus.byte_pairs import CONTINUED, VERSION, BytePairs, learn_byte_
 from moe_nmt.corpus.each_line import rewritten
 from moe_nmt.corpus.files import count_lines, read_text, written_whole
 from moe_nmt.corpus.normalise import WORD_START, normalise
+from moe_nmt.corpus.parallel import in_own_process
 from moe_nmt.corpus.progress import Progress
 from moe_nmt.corpus.sentence_pieces import SentencePieces, learn_sentence_pieces
 
@@ -61,10 +62,13 @@ def learn(
     if first is None:
         raise SystemExit("moe_nmt: there is no text to learn subwords from: the files are empty")
     sentences = chain([first], sentences)
-    if method == "sentencepiece":
-        model = learn_sentence_pieces(sentences, size, seed, coverage)
-    else:
-        model = learn_byte_pairs(sentences, size, are_tokens=method == "moses-bpe")
+
+    def learned() -> bytes:
+        if method == "sentencepiece":
+            return learn_sentence_pieces(sentences, size, seed, coverage)
+        return learn_byte_pairs(sentences, size, are_tokens=method == "moses-bpe")
+
+    model = in_own_process(learned, remedy="take fewer lines with --sample")
     with written_whole(output) as temporary:
         temporary.write_bytes(model)
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
+from commands import ROOT, heed_interrupts
 
-from moe_nmt.corpus.parallel import available_cores, ordered_map
-
-ROOT = Path(__file__).parents[2]
+from moe_nmt.corpus.parallel import available_cores, in_own_process, ordered_map
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -99,12 +98,63 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
+    assert_ended(workers)
+
+
+def assert_ended(workers: set[int]) -> None:
     deadline = time.monotonic() + 10
     while (left := [*filter(is_running, workers)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     for worker in left:
         os.kill(worker, signal.SIGKILL)
     assert not left
+
+
+# PyDLL keeps Python waiting, as a library does that learns for minutes.
+BUSY = (
+    "import ctypes, os\n"
+    "from moe_nmt.corpus.parallel import in_own_process, ordered_map\n"
+    "def busy(_=None):\n"
+    "    os.write(1, b'%d\\n' % os.getpid())\n"
+    "    ctypes.PyDLL(None).sleep(100)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "workers"),
+    [(f"{BUSY}in_own_process(busy, '')", 1), (f"{BUSY}list(ordered_map(busy, range(9), 2))", 2)],
+)
+@pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGINT])
+def test_work_ends_at_once_with_its_parent(
+    program: str, workers: int, killed_by: signal.Signals
+) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heed_interrupts,
+    )
+    assert parent.stdout is not None
+    at_work = {int(parent.stdout.readline()) for _ in range(workers)}
+    assert all(map(is_running, at_work))
+    parent.send_signal(killed_by)
+    assert parent.wait(10) == -killed_by
+    parent.stdout.close()
+    assert_ended(at_work)
+
+
+def test_an_own_process_returns_what_the_function_does() -> None:
+    text = bytes(100_000)
+    mine = os.getpid()
+    assert in_own_process(lambda: (os.getpid() != mine, text), "") == (True, text)
+
+
+def test_an_own_process_that_fails_is_one_sentence() -> None:
+    with pytest.raises(SystemExit, match=r"^moe_nmt: a worker .* -9: if memory ran out, pray$"):
+        in_own_process(lambda: os.kill(os.getpid(), signal.SIGKILL), "pray")
+    with pytest.raises(ValueError, match="a mistake"):
+        in_own_process(lambda: int("a mistake"), "")
 
 
 def test_cores_are_those_this_process_may_use() -> None:
