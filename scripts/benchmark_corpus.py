@@ -37,7 +37,7 @@ import yaml
 
 from moe_nmt.corpus.binarise import binarise
 from moe_nmt.corpus.dictionary import build_dictionary
-from moe_nmt.corpus.files import read_text, written_whole
+from moe_nmt.corpus.files import count_lines, read_text, written_whole
 from moe_nmt.corpus.hashes import sha256
 from moe_nmt.corpus.parallel import available_cores
 from moe_nmt.corpus.subword import METHODS, apply_to_file, learn
@@ -245,9 +245,13 @@ def median_seconds(runs: dict[str, Callable[[], object]], rounds: int) -> dict[s
 
 
 def tables(
-    stages: dict[str, Measured], compared: dict[str, Seconds], pairs: int, workers: int
+    stages: dict[str, Measured],
+    compared: dict[str, Seconds],
+    pairs: int,
+    left: int,
+    workers: int,
 ) -> str:
-    """All figures."""
+    """All figures; ``left``: the pairs that cleaning left."""
     lines = [
         f"{pairs:,} pairs, {workers} workers, {platform.machine()}",
         "",
@@ -269,7 +273,7 @@ def tables(
     if compared:
         lines += ["", "| one language | seconds | lines/s | CPU seconds |", "|---|---|---|---|"]
     for name, (clock, cpu) in compared.items():
-        lines.append(f"| {name} | {clock:.1f} | {pairs / clock:,.0f} | {cpu:.1f} |")
+        lines.append(f"| {name} | {clock:.1f} | {left / clock:,.0f} | {cpu:.1f} |")
     return "\n".join(lines)
 
 
@@ -293,7 +297,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.rounds:
         runs = peers(folder, args.workers, args.subword)
         compared = median_seconds(runs, args.rounds)
-    print(f"\n{tables(stages, compared, args.pairs, args.workers)}")
+    left = count_lines(folder / "out/text/train.en")
+    print(f"\n{tables(stages, compared, args.pairs, left, args.workers)}")
     if args.json:
         plain = {name: asdict(stage) for name, stage in stages.items()}
         figures = {"pairs": args.pairs, "stages": plain, "compared": compared}
