@@ -32,7 +32,7 @@ demo: $(INSTALLED) ## train, translate and inspect a small mixture of experts
 	@$(IN_VENV) bash scripts/demo.sh
 
 test: $(INSTALLED) ## run the tests, less the slow ones
-	@$(IN_VENV) python -m pytest -m "not slow"
+	@$(IN_VENV) python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(INSTALLED) ## run the slow tests
 	@$(IN_VENV) python -m pytest -m slow

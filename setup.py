@@ -56,7 +56,16 @@ setup(
         "plot": ["matplotlib"],
         "moses": ["sacremoses"],
         "languages": ["eldc>=0.4"],
-        "dev": ["eldc>=0.4", "sacremoses", "pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"],
+        "dev": [
+            "eldc>=0.4",
+            "sacremoses",
+            "pytest",
+            "pytest-xdist",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+        ],
     },
     entry_points={
         "console_scripts": [

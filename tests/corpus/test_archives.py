@@ -65,7 +65,9 @@ def test_a_truncated_archive_is_never_taken_for_complete(compressed: bool, tmp_p
 
 
 @pytest.mark.parametrize(
-    "damaged", [gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:-8] + bytes(8), TEXT]
+    "damaged",
+    [gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:-8] + bytes(8), TEXT],
+    ids=["cut off", "wrong checksum", "not compressed"],
 )
 def test_a_damaged_gz_member(damaged: bytes, tmp_path: Path) -> None:
     path = tmp_path / "archive.tar"

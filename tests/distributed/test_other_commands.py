@@ -40,7 +40,6 @@ def test_validation_prints_the_same_numbers(pool: Pool, binarised: Path, checkpo
                     assert found[name] == pytest.approx(expected[split][name], abs=0.0021)
 
 
-@pytest.mark.slow
 def test_each_worker_translates_its_share(pool: Pool, binarised: Path, checkpoint: Path) -> None:
     arguments = list(map(str, [binarised, *PLUGIN, "--path", checkpoint, "--beam", 2, *SHORT]))
     expected = hypotheses(run_here("generate", *arguments))

@@ -23,9 +23,7 @@ PRECISIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["bf16", *(pytest.param(n, marks=pytest.mark.slow) for n in list(PRECISIONS)[1:])]
-)
+@pytest.mark.parametrize("name", PRECISIONS)
 def test_training_moves_between_numbers_of_workers(
     pool: Pool, binarised: Path, tmp_path: Path, name: str
 ) -> None:

@@ -72,7 +72,6 @@ def consolidated(checkpoint: Path, *options: str) -> dict[str, Any]:
     return state
 
 
-@pytest.mark.slow
 @pytest.mark.distributed
 def test_training_moves_between_numbers_of_workers(
     pool: Pool, binarised: Path, tmp_path: Path, alone: dict[str, Any]
@@ -121,7 +120,6 @@ def test_consolidated_it_is_the_ordinary_checkpoint(pair: dict[bool, Path]) -> N
     assert not [path for path in pair[True].parent.iterdir() if path.name.startswith("one")]
 
 
-@pytest.mark.slow
 @pytest.mark.distributed
 def test_the_whole_file_is_what_other_commands_read(
     pair: dict[bool, Path], binarised: Path, tmp_path: Path
@@ -324,7 +322,6 @@ cli_main()
 """
 
 
-@pytest.mark.slow
 @pytest.mark.distributed
 def test_a_worker_killed_while_it_writes_its_shard_ends_all(
     binarised: Path, tmp_path: Path
