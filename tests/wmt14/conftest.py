@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,15 +24,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session", params=list(CORPORA))
-def miniature(request: pytest.FixtureRequest, corpus: Path, published: Server) -> Miniature:
-    """The archives of a pair of languages."""
+def miniature(
+    request: pytest.FixtureRequest, corpus: Path, published: Server
+) -> Iterator[Miniature]:
+    """The archives of a pair of languages; pytest may ask for a pair again after the other."""
     pair = request.param
     source, target = (
         (corpus / f"train.{language}").read_text(encoding="utf-8").splitlines()
         for language in pair.split("-")
     )
     address = f"{published.address}/{pair}"
-    return Miniature(pair, source, target, published.folder / pair, address)
+    yield Miniature(pair, source, target, published.folder / pair, address)
+    shutil.rmtree(published.folder / pair)
 
 
 @pytest.fixture(scope="session")
