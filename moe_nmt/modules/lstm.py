@@ -6,7 +6,7 @@ LSTM meets a sentence's padding only after its last token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -72,9 +72,9 @@ class LSTM(nn.LSTM):
 
 
 @contextmanager
-def constant_weights(module: nn.Module) -> Iterator[None]:
-    """While it lasts the LSTMs in a module must not change: on a CPU their steps are faster."""
-    layers = [layer for layer in module.modules() if isinstance(layer, LSTM)]
+def constant_weights(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """While it lasts the LSTMs in some modules must not change: on a CPU their steps are faster."""
+    layers = [layer for m in modules for layer in m.modules() if isinstance(layer, LSTM)]
     try:
         for layer in layers:
             weight_x, weight_h, bias_x, bias_h, *_ = layer.all_weights[0]

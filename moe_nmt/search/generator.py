@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,9 +117,7 @@ class Generator:
         ensemble = Ensemble(self.models, read, self.temperature)
         beam = Beam.start(padding, limit, prefix, first, self.search.options.nbest)
         try:
-            with ExitStack() as stack:
-                for model in self.models:
-                    stack.enter_context(constant_weights(model.decoder))
+            with constant_weights(ensemble.decoders):
                 found = self.search(ensemble, beam)
         except FloatingPointError as error:
             raise SystemExit(f"moe_nmt: {error}: use an earlier checkpoint") from error

@@ -130,7 +130,7 @@ def test_steps_with_constant_weights_are_the_whole_sequence(batch, features, dim
     x = draw(4, batch, features)
     expected, (hidden, cell) = layer(x)
     first, state = layer(x[:1])
-    with constant_weights(torch.nn.Sequential(layer)):
+    with constant_weights([torch.nn.Sequential(layer)]):
         steps = [first]
         for step in x[1:].split(1):
             y, state = layer(step, state)
@@ -144,7 +144,7 @@ def test_weights_can_change_again_afterwards():
     x, state = draw(1, 2, 3), (draw(1, 2, 4), draw(1, 2, 4))
 
     def stopped():
-        with constant_weights(layer):
+        with constant_weights([layer]):
             layer(x, state)
             raise KeyboardInterrupt
 
