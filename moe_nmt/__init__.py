@@ -1,13 +1,29 @@
 """Neural machine translation with mixture-of-experts recurrent networks, a plugin for fairseq.
 
-``--user-dir moe_nmt`` makes fairseq import this package, which then registers its models,
-criterion, task, optimizer and schedule.  Imported without fairseq it does nothing, so that the
-layer, ``moe_nmt.moe``, and the modules, ``moe_nmt.modules``, can serve any torch program.
+Importing it does nothing to anybody: the layer, ``moe_nmt.moe``, and the modules,
+``moe_nmt.modules``, serve any torch program.  ``--user-dir moe_nmt``, or ``import moe_nmt.plugin``,
+registers models, criterion, task, optimizer and schedule with fairseq.
 """
 
-import sys
+import importlib
+from pathlib import Path
 
 __version__ = "0.1.0"
 
-if "fairseq" in sys.modules:
-    from moe_nmt import plugin  # noqa: F401
+
+class UserDir(list[str]):
+    """The package's ``__path__``, in which fairseq looks for a ``--user-dir`` it finds imported.
+
+    Of one that it imports itself fairseq imports ``tasks`` and ``models`` too, but not of one that
+    somebody has imported before: then it asks whether the folder is in this list, and goes on
+    (fairseq/utils.py, import_user_module).  So this is the moment to register.
+    """
+
+    def __contains__(self, folder: object) -> bool:
+        if not any(Path(str(folder)).samefile(place) for place in self):
+            return False
+        importlib.import_module("moe_nmt.plugin")
+        return True
+
+
+__path__ = UserDir(__path__)

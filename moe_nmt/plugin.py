@@ -1,15 +1,19 @@
-"""Registers everything with fairseq and prepares torch for its checkpoints."""
+"""Registers everything with fairseq, and puts in place what ``training/hooks.py`` lists."""
 
-from moe_nmt import criterions, launch, models, optim, search, sharded_checkpoints, tasks, trainer
-from moe_nmt.checkpoints import allow_fairseq_types, check_before_loading, copy_whole
-from moe_nmt.search.unknown_words import read_option
+from moe_nmt.checkpoints.reading import allow_fairseq_types
+from moe_nmt.criterions import balanced_cross_entropy
+from moe_nmt.models import gnmt_moe
+from moe_nmt.optim import fused_adam, warmup_constant_inverse_sqrt
+from moe_nmt.tasks import expert_parallel_translation
+from moe_nmt.training import hooks
 
 allow_fairseq_types()
-check_before_loading()
-copy_whole()
-launch.install()
-trainer.install()
-sharded_checkpoints.install()
-read_option()
+hooks.install()
 
-__all__ = ["criterions", "models", "optim", "search", "tasks"]
+__all__ = [
+    "balanced_cross_entropy",
+    "expert_parallel_translation",
+    "fused_adam",
+    "gnmt_moe",
+    "warmup_constant_inverse_sqrt",
+]

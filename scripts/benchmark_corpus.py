@@ -35,12 +35,12 @@ import numpy as np
 import sentencepiece
 import yaml
 
-from moe_nmt.corpus.binarise import binarise
-from moe_nmt.corpus.dictionary import build_dictionary
-from moe_nmt.corpus.files import count_lines, read_text, written_whole
-from moe_nmt.corpus.hashes import sha256
-from moe_nmt.corpus.parallel import available_cores
-from moe_nmt.corpus.subword import METHODS, apply_to_file, learn
+from moe_nmt.corpus.preparation.binarise import binarise
+from moe_nmt.corpus.preparation.dictionary import build_dictionary
+from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn
+from moe_nmt.files.hashes import sha256
+from moe_nmt.files.parallel import available_cores
+from moe_nmt.files.text import count_lines, read_text, written_whole
 
 LANGUAGES, CORPUS = ("en", "fr"), "generated"
 HELD_OUT = 3000  # sentences of the dev set

@@ -29,7 +29,9 @@ from torch import nn
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.insight.counts import layer_operations, operations
-from moe_nmt.models import ARCHITECTURES, GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.models.architectures import ARCHITECTURES
+from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.moe.gate import Gate
 from moe_nmt.search import Generator, Score, SearchOptions
 from moe_nmt.search.generator import LengthLimit

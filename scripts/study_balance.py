@@ -15,10 +15,10 @@ import json
 import os
 from pathlib import Path
 
-from moe_nmt.corpus.files import write_lines
+from moe_nmt.files.text import write_lines
 from moe_nmt.insight.balance_study import SETTINGS, Training, measure, records, tables
 from moe_nmt.insight.held_out import load
-from moe_nmt.models import ARCHITECTURES
+from moe_nmt.models.architectures import ARCHITECTURES
 
 WITH_MIXTURES = [name for name in ARCHITECTURES if name != "gnmt_dense"]
 

@@ -58,10 +58,8 @@ def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def run_here(command: str, *arguments: object) -> str:
     """Runs fairseq's command in this process, where it is imported already: what it printed."""
-    importlib.import_module("moe_nmt.plugin")
-    checkpoint_utils = importlib.import_module("fairseq.checkpoint_utils")
-    vars(checkpoint_utils.save_checkpoint).pop("best", None)  # an earlier training's
     module = importlib.import_module(f"fairseq_cli.{command}")
+    importlib.import_module("moe_nmt.training.hooks").install()  # also round this command
     output = io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,

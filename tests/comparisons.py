@@ -1,5 +1,7 @@
 """Comparison of a fast piece with a slow reference: values and gradients."""
 
+from typing import Any
+
 import torch
 
 
@@ -27,3 +29,14 @@ def assert_all_close(actual, expected, rtol=1e-4, atol=2e-5):
     """Compares sequences of tensors of different precision."""
     for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one.double(), other.double(), rtol=rtol, atol=atol)
+
+
+def assert_same(actual: Any, expected: Any, tolerance: float) -> None:
+    """Relative to the size of a tensor's largest value."""
+    if isinstance(expected, dict):
+        assert actual.keys() == expected.keys()
+        for name in expected:
+            assert_same(actual[name], expected[name], tolerance)
+        return
+    limit = tolerance * expected.abs().max().item()
+    torch.testing.assert_close(actual, expected, rtol=0, atol=limit)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from commands import ROOT, SIZES, preprocess, run, training
+
+if TYPE_CHECKING:
+    from worker_pool import WorkerPool
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +47,30 @@ def checkpoint(binarised: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     done = run("fairseq-train", *training(binarised, folder, *options))
     assert done.returncode == 0, done.stderr
     return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Callable[[int], WorkerPool]]:
+    """Gives the pool of so many workers, 2 or 4, each started once."""
+    from worker_pool import WorkerPool
+
+    pools: dict[int, WorkerPool] = {}
+
+    def of(world: int) -> WorkerPool:
+        if world not in pools:
+            pools[world] = WorkerPool(world)
+        return pools[world]
+
+    yield of
+    for one in pools.values():
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def alone(
+    pool: Callable[[int], WorkerPool], binarised: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """A training on one worker, without a stop."""
+    from fairseq_workers import UPDATES, trained
+
+    return trained(pool, 1, binarised, tmp_path_factory.mktemp("alone"), UPDATES)

@@ -9,7 +9,8 @@ import torch
 from fairseq.data import Dictionary, data_utils
 from torch import Tensor, nn
 
-from moe_nmt.models import GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 SIZES: dict[str, object] = {
     "model_dim": 16,

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from http_server import serve
 
-from moe_nmt.corpus import download as downloading
-from moe_nmt.corpus.download import download
-from moe_nmt.corpus.multi30k import get_raw, read_description
+from moe_nmt.corpus.sources import download as downloading
+from moe_nmt.corpus.sources.download import download
+from moe_nmt.corpus.sources.multi30k import get_raw, read_description
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST = "test_2016_flickr"

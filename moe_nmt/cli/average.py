@@ -6,19 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from moe_nmt.averaging import average
-from moe_nmt.checkpoint_choice import KINDS, best, between, last
-from moe_nmt.checkpoints import allow_fairseq_types
-from moe_nmt.corpus.files import written_whole
+from moe_nmt.checkpoints.names import KINDS
+from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
+        "Averages the models of fairseq checkpoints into one for fairseq-generate.",
         prog="moe-nmt-average",
-        description="Averages the models of fairseq checkpoints into one for fairseq-generate.",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     choice = parser.add_mutually_exclusive_group()
@@ -45,30 +42,45 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def choose(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[Path]:
-    """The checkpoints that were asked for."""
-    paths: list[Path] = args.checkpoints
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Stops at options that do not go together."""
     by_number = args.last is not None or args.between is not None
     if args.kind is not None and not by_number:
         parser.error("--kind is for --last and --between")
-    if not by_number and args.best is None:
-        return paths
-    if len(paths) != 1:
+    if (by_number or args.best is not None) and len(args.checkpoints) != 1:
         parser.error("--last, --best and --between take one folder")
+
+
+def choose(args: argparse.Namespace) -> list[Path]:
+    """The checkpoints that were asked for."""
+    from moe_nmt.checkpoints.choice import best, between, last
+
+    paths: list[Path] = args.checkpoints
     if args.last is not None:
         return last(paths[0], args.last, args.kind)
     if args.best is not None:
         return best(paths[0], args.best)
-    first, final = args.between
-    return between(paths[0], first, final, args.kind)
+    if args.between is not None:
+        first, final = args.between
+        return between(paths[0], first, final, args.kind)
+    return paths
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()
     args = parser.parse_args(arguments)
+    check(parser, args)
+
+    import torch
+
+    from moe_nmt.checkpoints.average import average
+    from moe_nmt.checkpoints.reading import allow_fairseq_types
+    from moe_nmt.files.text import written_whole
+
     allow_fairseq_types()
-    paths = choose(parser, args)
+    paths = choose(args)
     state = average(paths)
     with written_whole(args.output) as temporary:
         torch.save(state, temporary)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.checkpoints import allow_fairseq_types
-from moe_nmt.consolidation import consolidate
+from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
+        "Makes one ordinary checkpoint of one of fairseq-train --sharded-checkpoints, for "
+        "fairseq-generate, say, and moe-nmt-average.",
         prog="moe-nmt-consolidate",
-        description="Makes one ordinary checkpoint of one of fairseq-train --sharded-checkpoints, "
-        "for fairseq-generate, say, and moe-nmt-average.",
     )
     parser.add_argument("checkpoint", type=Path, help="a file of the folder of checkpoints")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="leave out the optimizer's state, most of the file, which only a training needs",
     )
     args = parser.parse_args(arguments)
+
+    from moe_nmt.checkpoints.consolidate import consolidate
+    from moe_nmt.checkpoints.reading import allow_fairseq_types
+
     allow_fairseq_types()
     consolidate(args.checkpoint, args.output, args.model_only)
     print(f"consolidated {args.checkpoint} to {args.output}")

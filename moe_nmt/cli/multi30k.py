@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.multi30k import get_raw, read_description
-from moe_nmt.corpus.normalise import normalise_parallel
+from moe_nmt.cli import command_parser
+from moe_nmt.corpus.cleaning.normalise import normalise_parallel
+from moe_nmt.corpus.sources.multi30k import get_raw, read_description
+from moe_nmt.errors import ending_in_a_sentence
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Gets and normalises a pair of languages.")
+    parser = command_parser(description="Gets and normalises a pair of languages.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, what in (
         ("raw", "gets the published files, checks them and writes their text to OUTPUT"),

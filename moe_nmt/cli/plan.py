@@ -1,35 +1,40 @@
-"""moe-nmt-plan: parameters and operations of an architecture before anything is trained."""
+"""``moe-nmt-plan``: counts parameters and operations of the named architectures."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from types import SimpleNamespace
 
-import torch
-from fairseq.data import Dictionary
-
-import moe_nmt.plugin  # noqa: F401
-from moe_nmt.insight.counts import operations, parameters
-from moe_nmt.models import ARCHITECTURES, GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.models.architectures import ARCHITECTURES
 
 
-def main() -> None:
+@ending_in_a_sentence()
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
+        "Counts parameters, and multiply-adds per time step as the paper does, of named "
+        "architectures. No memory is spent on the weights.",
         prog="moe-nmt-plan",
-        description="Counts parameters, and multiply-adds per time step as the paper does, of "
-        "named architectures. No memory is spent on the weights.",
     )
     parser.add_argument(
         "architecture", nargs="*", default=list(ARCHITECTURES), help="default: all of them"
     )
     parser.add_argument("--vocabulary", type=int, default=32000, help="words (default: 32000)")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     for name in args.architecture:
         if name not in ARCHITECTURES:
             parser.error(
                 f"there is no architecture {name!r}: choose from {', '.join(ARCHITECTURES)}"
             )
+
+    import torch
+    from fairseq.data import Dictionary
+
+    from moe_nmt.insight.counts import operations, parameters
+    from moe_nmt.models.config import GNMTMoEConfig
+    from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
     dictionary = Dictionary()
     for index in range(args.vocabulary - len(dictionary)):

@@ -7,19 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.own_text import languages_of, own_texts
-from moe_nmt.corpus.parallel import available_cores
-from moe_nmt.corpus.preparation import Settings
-from moe_nmt.corpus.prepare import prepare
-from moe_nmt.corpus.registry import find_corpus
-from moe_nmt.corpus.subword import METHODS
+from moe_nmt.cli import command_parser
+from moe_nmt.corpus.preparation.preparation import Settings
+from moe_nmt.corpus.preparation.prepare import prepare
+from moe_nmt.corpus.sources.own_text import languages_of, own_texts
+from moe_nmt.corpus.sources.registry import find_corpus
+from moe_nmt.corpus.subwords.subword import METHODS
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.parallel import available_cores
 
 INTERRUPTED = 130
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
         prog="moe-nmt-prepare",
         description="Downloads, checks, cleans, segments and binarises parallel text.  What is "
         "done already is not done again; what options or inputs changed is.",
@@ -105,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()

@@ -7,14 +7,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.files import write_text
+from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.scoring import Request, score
 from moe_nmt.evaluation.tokenizers import TOKENIZERS
+from moe_nmt.files.text import write_text
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
         prog="moe-nmt-score",
         description="Scores translations: text, or what fairseq-generate wrote (a file, or the "
         "folder of its --results-path).",
@@ -77,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()

@@ -6,12 +6,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.command_stage import run_command
+from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.command_stage import run_command
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
         description="Runs a command unless its outputs are there and its inputs and options are "
         "those of the last time.  {checkout} in it stands for the folder of moe_nmt's sources."
     )

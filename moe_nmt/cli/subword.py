@@ -6,17 +6,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.each_line import rewrite
-from moe_nmt.corpus.files import check_same_count, read_text, write_lines
-from moe_nmt.corpus.generated import write_translations
-from moe_nmt.corpus.moses import Moses
-from moe_nmt.corpus.parallel import available_cores
-from moe_nmt.corpus.subword import METHODS, apply_to_file, learn, undoing
+from moe_nmt.cli import command_parser
+from moe_nmt.corpus.subwords.moses import Moses
+from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn, undoing
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.evaluation.generated import write_translations
+from moe_nmt.files.each_line import rewrite
+from moe_nmt.files.parallel import available_cores
+from moe_nmt.files.text import check_same_count, read_text, write_lines
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
         prog="moe-nmt-subword",
         description="Subwords stand between spaces; U+2581 in them stands for a space of the text, "
         "or @@ for a token that goes on, so that joining them gives text or tokens back.",
@@ -113,6 +115,7 @@ def add_workers(command: argparse.ArgumentParser) -> None:
     )
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()

@@ -8,19 +8,21 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_nmt.corpus.files import write_text
+from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.measures import bleu_signature
 from moe_nmt.evaluation.rescoring import read_n_best
 from moe_nmt.evaluation.systems import References, generated_file
 from moe_nmt.evaluation.tokenizers import TOKENIZERS, tokenizer
 from moe_nmt.evaluation.tuning import surface
+from moe_nmt.files.text import write_text
 
 GRID = [step / 10 for step in range(11)]
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(
+    parser = command_parser(
         prog="moe-nmt-tune",
         description="Tries penalties for length (alpha) and for source words that are not "
         "translated (beta) on the n-best lists of a development set, without decoding again.",
@@ -51,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()

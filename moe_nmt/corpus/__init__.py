@@ -1,1 +1,4 @@
-"""From published text to files of subwords: download, normalise, segment.  No torch, no fairseq."""
+"""From published text to files of subwords.  No torch, no fairseq.
+
+sources/ -> cleaning/ -> subwords/ -> binarised data; preparation/ does it all, stage by stage
+"""

@@ -11,6 +11,7 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
+from moe_nmt.errors import UserError
 from moe_nmt.modules.projected_loss import projected_cross_entropy
 from moe_nmt.moe.balance import balance_figures, importance_loss, load_loss
 from moe_nmt.moe.routing import Routing
@@ -45,7 +46,7 @@ class BalancedCrossEntropy(FairseqCriterion):
     ) -> None:
         super().__init__(task)
         if not 0 <= label_smoothing < 1:
-            raise SystemExit(f"moe_nmt: --label-smoothing must be in [0, 1), not {label_smoothing}")
+            raise UserError(f"--label-smoothing must be in [0, 1), not {label_smoothing}")
         self.label_smoothing = label_smoothing
         self.importance_weight = importance_weight
         self.load_weight = load_weight

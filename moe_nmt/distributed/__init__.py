@@ -1,20 +1,22 @@
 """Expert parallelism (section 3.1): data parallel gates, and each expert on one worker only.
 
-``workers.py`` is what a mixture of experts knows of its workers, and the case of a single one;
-``expert_parallel.py`` is the case of many.  ``gradients.py`` and ``state.py`` serve the training
-loop: averaging and norms of gradients, whole states for checkpoints.  ``parts.py`` keeps states in
-folders to which every worker writes.
+``moe_nmt.moe.workers`` is what a mixture of experts knows of its workers, and the case of a single
+one; ``expert_parallel.py`` is the case of many.  ``gradients.py`` and ``state.py`` serve the
+training loop: averaging and norms of gradients, whole states and parts of them for checkpoints.
 """
 
+from moe_nmt.distributed.collectives import is_one_of_many
 from moe_nmt.distributed.expert_parallel import ExpertParallel
 from moe_nmt.distributed.gradients import average_expert_gradients, average_gradients, total_norm
 from moe_nmt.distributed.state import (
     OptimizerState,
+    Part,
+    expert_parameters,
     parts_of_parameters,
     whole_parameters,
     whole_shapes,
 )
-from moe_nmt.distributed.workers import Part, Shard, Workers
+from moe_nmt.moe.workers import Shard, Workers, shard_of
 
 __all__ = [
     "ExpertParallel",
@@ -24,7 +26,10 @@ __all__ = [
     "Workers",
     "average_expert_gradients",
     "average_gradients",
+    "expert_parameters",
+    "is_one_of_many",
     "parts_of_parameters",
+    "shard_of",
     "total_norm",
     "whole_parameters",
     "whole_shapes",

@@ -14,6 +14,12 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+
+def is_one_of_many() -> bool:
+    """Whether this process is a worker of a training on several."""
+    return dist.is_initialized() and dist.get_world_size() > 1
+
+
 Exchange = Callable[[Tensor, list[int], list[int]], Tensor]
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from moe_nmt.distributed.collectives import AllReduce, AllToAll, exchange
-from moe_nmt.distributed.permutation import inverse
-from moe_nmt.distributed.workers import Shard, Workers
+from moe_nmt.moe.permutation import inverse
+from moe_nmt.moe.workers import Shard, Workers
 
 
 class ExpertParallel(Workers):

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from moe_nmt.distributed.workers import Shard, Workers
+from moe_nmt.moe.workers import Workers, shard_of
 
 
 def average_gradients(module: nn.Module, workers: Workers) -> None:
     """Makes all gradients of a module the mean over all workers' losses, in place."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    dense = [parameter for parameter in parameters if not hasattr(parameter, "expert")]
+    dense = [parameter for parameter in parameters if shard_of(parameter) is None]
     for parameter in dense:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -44,7 +44,7 @@ def total_norm(parameters: Iterable[Tensor]) -> Tensor:
     It is the same on all workers, whose other gradients have to be equal.
     """
     parameters = list(parameters)
-    dense = [p.grad for p in parameters if p.grad is not None and not hasattr(p, "expert")]
+    dense = [p.grad for p in parameters if p.grad is not None and shard_of(p) is None]
     norms = [norm(dense)]
     for workers, experts in by_workers(parameters).items():
         here = norm([p.grad for p in experts if p.grad is not None])
@@ -64,7 +64,6 @@ def by_workers(parameters: Iterable[Tensor]) -> dict[Workers, list[Tensor]]:
     """The experts' parameters, by the workers they are divided among."""
     found: dict[Workers, list[Tensor]] = {}
     for parameter in parameters:
-        shard = getattr(parameter, "expert", None)
-        if isinstance(shard, Shard):  # others mark parameters too, with True, say
+        if (shard := shard_of(parameter)) is not None:
             found.setdefault(shard.workers, []).append(parameter)
     return found

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from moe_nmt.distributed.workers import Part, Shard
+from moe_nmt.moe.workers import Shard, shard_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a tensor: those from ``start`` on."""
+
+    rows: Tensor  # [rows here, ...]
+    start: int
+    total: int  # rows of the whole
+
+    @classmethod
+    def of_experts(cls, x: Tensor, shard: Shard) -> Part:
+        """What belongs to the experts here, [experts here, ...], of what belongs to all."""
+        return cls(x.detach(), shard.here.start, shard.total)
+
+
+def expert_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter, Shard]]:
+    """The experts' parameters by name, [experts here, ...] each, and which experts they are of."""
+    for name, parameter in module.named_parameters():
+        if (shard := shard_of(parameter)) is not None:
+            yield name, parameter, shard
 
 
 def whole_parameters(module: nn.Module, everywhere: bool = False) -> dict[str, Tensor]:
@@ -18,32 +40,26 @@ def whole_parameters(module: nn.Module, everywhere: bool = False) -> dict[str, T
     ``Experts`` loads them again on any number of workers.
     """
     found = {}
-    for name, parameter in module.named_parameters():
-        if hasattr(parameter, "expert"):
-            shard: Shard = parameter.expert
-            whole = shard.workers.whole(parameter, shard, everywhere)
-            if whole is not None:
-                found[name] = whole
+    for name, parameter, shard in expert_parameters(module):
+        whole = shard.workers.whole(parameter, shard, everywhere)
+        if whole is not None:
+            found[name] = whole
     return found
 
 
 def parts_of_parameters(module: nn.Module) -> dict[str, Part]:
     """The weights of this worker's experts, by name."""
     return {
-        name: Part.of_experts(parameter, parameter.expert)
-        for name, parameter in module.named_parameters()
-        if hasattr(parameter, "expert")
+        name: Part.of_experts(parameter, shard)
+        for name, parameter, shard in expert_parameters(module)
     }
 
 
 def whole_shapes(module: nn.Module) -> dict[str, Tensor]:
     """A state_dict of the whole module, without its values: tensors on the meta device."""
     shapes = {name: tensor.to("meta") for name, tensor in module.state_dict().items()}
-    for name, parameter in module.named_parameters():
-        if hasattr(parameter, "expert"):
-            shapes[name] = parameter.new_empty(
-                parameter.expert.total, *parameter.shape[1:], device="meta"
-            )
+    for name, parameter, shard in expert_parameters(module):
+        shapes[name] = parameter.new_empty(shard.total, *parameter.shape[1:], device="meta")
     return shapes
 
 
@@ -69,9 +85,9 @@ class OptimizerState:
         groups = self.optimizer.param_groups
         parameters = [parameter for group in groups for parameter in group["params"]]
         return {
-            number: (parameter, parameter.expert)
+            number: (parameter, shard)
             for number, parameter in enumerate(parameters)
-            if hasattr(parameter, "expert")
+            if (shard := shard_of(parameter)) is not None
         }
 
     def by_expert(self) -> Iterator[tuple[int, str, Tensor, Shard]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from moe_nmt.errors import UserError
 from moe_nmt.evaluation.measures import Score, Texts
 
 
@@ -21,15 +22,15 @@ class Comet:
     def __init__(self, folder: Path, sources: Texts, reference: Texts) -> None:
         checkpoint = folder / "checkpoints" / "model.ckpt"
         if not checkpoint.is_file():
-            raise SystemExit(
-                f"moe_nmt: --comet {folder} holds no checkpoints/model.ckpt: name the folder of a "
+            raise UserError(
+                f"--comet {folder} holds no checkpoints/model.ckpt: name the folder of a "
                 "COMET model"
             )
         try:
             from comet import load_from_checkpoint
         except ImportError as error:
-            raise SystemExit(
-                "moe_nmt: --comet needs the package unbabel-comet: pip install unbabel-comet"
+            raise UserError(
+                "--comet needs the package unbabel-comet: pip install unbabel-comet"
             ) from error
         self.model = load_from_checkpoint(str(checkpoint), local_files_only=True)
         self.sources, self.reference = sources, reference

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.generated import best_hypotheses
+from moe_nmt.errors import UserError
+from moe_nmt.evaluation.generated import best_hypotheses
 from moe_nmt.evaluation.systems import References, generated_file, refuse_other_sentences
 
 
@@ -48,15 +49,15 @@ def read_perplexity(path: Path, references: References) -> Perplexity:
     refuse_other_sentences(path, best, references)
     for hypothesis in best.values():
         if hypothesis.pieces != hypothesis.target.replace("<<unk>>", "<unk>"):
-            raise SystemExit(
-                f"moe_nmt: {path} holds translations, whose probabilities are no perplexity: make "
+            raise UserError(
+                f"{path} holds translations, whose probabilities are no perplexity: make "
                 "it with fairseq-generate --score-reference"
             )
         try:
             values = hypothesis.log_probabilities()
         except ValueError as error:
-            raise SystemExit(
-                f"moe_nmt: {path} has no probabilities of sentence {hypothesis.sentence}: was it "
+            raise UserError(
+                f"{path} has no probabilities of sentence {hypothesis.sentence}: was it "
                 "written to the end?"
             ) from error
         log_p += float(values.sum())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sacrebleu.metrics.chrf import CHRF
 
-from moe_nmt.corpus.normalise import WORD_START
+from moe_nmt.corpus.cleaning.normalise import WORD_START
+from moe_nmt.errors import UserError
 
 SUBWORDS = {  # mark of a subword -> what puts the words together
     re.compile(WORD_START): "moe-nmt-subword undo, or --post-process sentencepiece in "
@@ -35,7 +36,7 @@ def share(lines: Sequence[str], mark: re.Pattern[str]) -> float:
 def refuse_empty(path: Path, lines: Sequence[str]) -> None:
     """Stops at a file without a word."""
     if not any(map(str.strip, lines)):
-        raise SystemExit(f"moe_nmt: {path} is empty: was it written to the end?")
+        raise UserError(f"{path} is empty: was it written to the end?")
 
 
 def refuse_other_length(
@@ -43,8 +44,8 @@ def refuse_other_length(
 ) -> None:
     """Stops unless two files have the same number of lines."""
     if len(lines) != len(expected):
-        raise SystemExit(
-            f"moe_nmt: {path} has {len(lines)} lines but {other} has {len(expected)}: "
+        raise UserError(
+            f"{path} has {len(lines)} lines but {other} has {len(expected)}: "
             "they are not of the same sentences; translate the whole file again"
         )
 
@@ -54,8 +55,8 @@ def refuse_subwords(path: Path, lines: Sequence[str], references: Sequence[str] 
     for mark, remedy in SUBWORDS.items():
         if share(lines, mark) > max(share(references, mark), 0.0 if references else STRAY):
             number, line = next((n, x) for n, x in enumerate(lines, start=1) if mark.search(x))
-            raise SystemExit(
-                f"moe_nmt: {path} has subwords left in, first in line {number} ({line[:60]!r}): "
+            raise UserError(
+                f"{path} has subwords left in, first in line {number} ({line[:60]!r}): "
                 f"put its words together by {remedy}"
             )
 
@@ -75,8 +76,8 @@ def refuse_other_text(
     read, given = zip(*pairs, strict=True)
     similarity = CHRF(lowercase=True).corpus_score(read, [given]).score
     if similarity < SIMILAR:
-        raise SystemExit(
-            f"moe_nmt: {path} and {other} are not of the same sentences: the references that "
+        raise UserError(
+            f"{path} and {other} are not of the same sentences: the references that "
             f"fairseq read are others (chrF2 {similarity:.0f}); name those of its --gen-subset"
         )
 
@@ -90,8 +91,8 @@ def looks_tokenized(lines: Sequence[str]) -> bool:
 def refuse_tokenized(path: Path, lines: Sequence[str]) -> None:
     """Stops at tokenised text where text is wanted."""
     if looks_tokenized(lines):
-        raise SystemExit(
-            f"moe_nmt: {path} looks tokenised, and sacreBLEU is for text: undo the tokens, Moses' "
+        raise UserError(
+            f"{path} looks tokenised, and sacreBLEU is for text: undo the tokens, Moses' "
             "by moe-nmt-subword detokenize, or give hypotheses and references tokenised alike with "
             "--tokenizer none for multi-bleu alone"
         )
@@ -103,7 +104,7 @@ def refuse_tokenized_on_one_side(
     """Stops where of hypotheses and references only one looks tokenised."""
     if (tokenized := looks_tokenized(lines)) != looks_tokenized(references):
         one, text = (path, other) if tokenized else (other, path)
-        raise SystemExit(
-            f"moe_nmt: {one} looks tokenised and {text} does not: --tokenizer none wants both "
+        raise UserError(
+            f"{one} looks tokenised and {text} does not: --tokenizer none wants both "
             "tokenised alike"
         )

@@ -1,10 +1,6 @@
 """Length and coverage penalties tried on n-best lists, without decoding again.
 
-score(Y, X) = ln P(Y | X) / lp(Y) + cp(X, Y),  lp(Y) = ((5 + |Y|) / 6)^alpha,
-cp(X, Y) = beta sum_i ln min(sum_j p_ij, 1)
-
-(Wu et al. 2016, section 7, equation 14), p_ij the attention of target word j on source word i, both
-with the end of the sentence.  Of each sentence's list the best by this score is taken.
+Of each sentence's list the best by GNMT's score is taken; ``penalties.py`` has the formula.
 """
 
 from __future__ import annotations
@@ -16,14 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moe_nmt.corpus.generated import Hypothesis, joined, read_hypotheses
+from moe_nmt.errors import UserError
+from moe_nmt.evaluation.generated import Hypothesis, joined, read_hypotheses
 from moe_nmt.evaluation.multi_bleu import ORDER, MultiBleu, sentence_statistics
+from moe_nmt.evaluation.penalties import coverage_logarithm, length_penalty
 from moe_nmt.evaluation.refusals import refuse_subwords, refuse_tokenized
 from moe_nmt.evaluation.systems import References, refuse_other_sentences
 from moe_nmt.evaluation.tokenizers import Tokenizer
-
-# Attention is printed with six digits: what adds up to 0 may be anything below half of the last.
-LEAST = 5e-7
 
 
 @dataclass(frozen=True)
@@ -44,8 +39,7 @@ class NBest:
 
     def chosen(self, alpha: float, beta: float) -> NDArray[np.intp]:
         """Which hypothesis of each list is best, of equal ones the first: [sentences]."""
-        length_penalty = ((5 + self.lengths) / 6) ** alpha
-        scores = self.log_p / length_penalty + beta * self.coverage
+        scores = self.log_p / length_penalty(self.lengths, alpha) + beta * self.coverage
         return scores.argmax(axis=1)
 
     def bleu(self, chosen: NDArray[np.intp]) -> MultiBleu:
@@ -59,7 +53,7 @@ class NBest:
 
 def coverage(attention: NDArray[np.float64]) -> float:
     """sum_i ln min(sum_j p_ij, 1) from p: [target words, source words]."""
-    return float(np.log(attention.sum(axis=0).clip(LEAST, 1.0)).sum())
+    return float(coverage_logarithm(attention.sum(axis=0), np.log).sum())
 
 
 def read_n_best(
@@ -81,8 +75,8 @@ def read_n_best(
         best.setdefault(hypothesis.sentence, replace(hypothesis, attention=""))
     refuse_other_sentences(generated, best, references)
     if (n := max(counts.values())) == 1:
-        raise SystemExit(
-            f"moe_nmt: {generated} has one translation of each sentence, nothing to choose from: "
+        raise UserError(
+            f"{generated} has one translation of each sentence, nothing to choose from: "
             "make it with fairseq-generate --beam 8 --nbest 8"
         )
     texts = joined(texts)
@@ -112,8 +106,8 @@ def summary(
     try:
         log_p = hypothesis.log_probabilities()
     except ValueError as error:
-        raise SystemExit(
-            f"moe_nmt: {generated} has no probabilities of sentence {hypothesis.sentence}: was it "
+        raise UserError(
+            f"{generated} has no probabilities of sentence {hypothesis.sentence}: was it "
             "written to the end?"
         ) from error
     covered = 0.0
@@ -121,8 +115,8 @@ def summary(
         try:
             covered = coverage(hypothesis.attention_matrix())
         except ValueError as error:
-            raise SystemExit(
-                f"moe_nmt: {generated} has no soft attention of sentence {hypothesis.sentence}: "
+            raise UserError(
+                f"{generated} has no soft attention of sentence {hypothesis.sentence}: "
                 "give fairseq-generate --print-alignment soft, or leave coverage out by --beta 0"
             ) from error
     return float(log_p.sum()), len(log_p), covered

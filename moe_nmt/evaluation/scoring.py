@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.files import read_text
 from moe_nmt.evaluation.comet import Comet
 from moe_nmt.evaluation.measures import Measure, measures
 from moe_nmt.evaluation.perplexity import read_perplexity
@@ -15,6 +14,7 @@ from moe_nmt.evaluation.report import Report, Row
 from moe_nmt.evaluation.significance import compare
 from moe_nmt.evaluation.systems import References, System
 from moe_nmt.evaluation.tokenizers import tokenizer
+from moe_nmt.files.text import read_text
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest, Result
 
+from moe_nmt.errors import UserError
 from moe_nmt.evaluation.measures import Texts, sacre_metrics
 
 
@@ -69,9 +70,8 @@ def compare(
     differing = [count_differing(first, texts) for _, texts in systems]
     for (name, _), count in zip(others, differing[1:], strict=True):
         if count == 0:
-            raise SystemExit(
-                f"moe_nmt: {baseline} and {name} are the same translations: there is no "
-                "difference to test"
+            raise UserError(
+                f"{baseline} and {name} are the same translations: there is no difference to test"
             )
     metrics: dict[str, Metric] = {**sacre_metrics(references, lowercase)}
     signatures, bootstrap = PairedTest([*systems], metrics, None, "bs", samples)()

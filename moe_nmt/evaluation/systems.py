@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.files import read_text
-from moe_nmt.corpus.generated import Hypothesis, best_hypotheses, joined, refuse_missing
+from moe_nmt.errors import UserError
+from moe_nmt.evaluation.generated import Hypothesis, best_hypotheses, joined, refuse_missing
 from moe_nmt.evaluation.refusals import (
     refuse_empty,
     refuse_other_length,
@@ -16,6 +16,7 @@ from moe_nmt.evaluation.refusals import (
     refuse_tokenized,
     refuse_tokenized_on_one_side,
 )
+from moe_nmt.files.text import read_text
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def generated_file(path: Path) -> Path:
     found = sorted(path.glob("generate-*.txt"))
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "no generate-SPLIT.txt"
-        raise SystemExit(f"moe_nmt: {path} holds {names}: name one file of fairseq-generate's")
+        raise UserError(f"{path} holds {names}: name one file of fairseq-generate's")
     return found[0]
 
 

@@ -9,7 +9,8 @@ import sacrebleu
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
 
-from moe_nmt.corpus.moses import Moses
+from moe_nmt.corpus.subwords.moses import Moses
+from moe_nmt.errors import UserError
 
 TOKENIZERS = ("13a", "intl", "moses", "none")
 
@@ -26,7 +27,7 @@ def tokenizer(name: str, language: str | None = None) -> Tokenizer:
     """One of TOKENIZERS; "none" takes the text as tokenised already.
 
     Raises:
-        SystemExit: for Moses' without a language or without the package sacremoses.
+        UserError: for Moses' without a language or without the package sacremoses.
     """
     if name == "none":
         return Tokenizer("none", str)
@@ -39,8 +40,8 @@ def tokenizer(name: str, language: str | None = None) -> Tokenizer:
 def moses(language: str | None) -> Tokenizer:
     """Moses' tokenizer.perl in Python (sacremoses), which splits and escapes by its language."""
     if language is None:
-        raise SystemExit(
-            "moe_nmt: --tokenizer moses needs --language, that of the translations: Moses splits "
+        raise UserError(
+            "--tokenizer moses needs --language, that of the translations: Moses splits "
             "French and German by different rules"
         )
     program = Moses(language, "--tokenizer moses", "--tokenizer 13a")

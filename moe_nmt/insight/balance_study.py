@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_nmt.corpus.command_stage import CHECKOUT, run_command
+from moe_nmt.files.command_stage import CHECKOUT, run_command
 from moe_nmt.insight.balance_report import expert_use
 from moe_nmt.insight.held_out import Batches, perplexity
 from moe_nmt.moe.balance import balance_figures

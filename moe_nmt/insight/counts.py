@@ -17,6 +17,7 @@ from moe_nmt.modules.attentive_lstm import OutputFedLSTM
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.hierarchical import HierarchicalGate
 from moe_nmt.moe.layer import MixtureOfExperts
+from moe_nmt.moe.workers import shard_of
 
 
 def operations(model: Any) -> Counter[str]:
@@ -63,7 +64,7 @@ def gate_operations(gate: Gate) -> int:
 def parameters(model: nn.Module) -> Counter[str]:
     """Parameters of a translation model, by kind; shared ones count once."""
     embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
-    experts = {p for p in model.parameters() if hasattr(p, "expert")}
+    experts = {p for p in model.parameters() if shard_of(p) is not None}
     total = sum(p.numel() for p in model.parameters())
     counts = Counter(
         embeddings=sum(p.numel() for p in embeddings), experts=sum(p.numel() for p in experts)

@@ -10,6 +10,7 @@ import torch
 from fairseq import checkpoint_utils
 
 import moe_nmt.plugin  # noqa: F401
+from moe_nmt.errors import UserError
 from moe_nmt.modules.projected_loss import projected_cross_entropy
 
 Batches = list[dict[str, Any]]
@@ -25,11 +26,11 @@ def load(checkpoint: Path, data: Path, split: str, max_tokens: int) -> tuple[Any
         max_tokens: tokens of a batch.
 
     Raises:
-        SystemExit: what is missing.
+        UserError: what is missing.
     """
     for path in (checkpoint, data):
         if not path.exists():
-            raise SystemExit(f"moe_nmt: {path} does not exist")
+            raise UserError(f"{path} does not exist")
     models, _, task = checkpoint_utils.load_model_ensemble_and_task(
         [str(checkpoint)], arg_overrides={"data": str(data)}
     )

@@ -1,4 +1,4 @@
-"""Named variants of the translation model, for --arch.
+"""Named variants of the translation model, for --arch: plain data.
 
 Each is the paper's model (the defaults of ``GNMTMoEConfig``) but for the values listed here.
 ``configs/NAME.yaml`` has the same values for fairseq-hydra-train.
@@ -6,14 +6,9 @@ Each is the paper's model (the defaults of ``GNMTMoEConfig``) but for the values
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-
-from fairseq.models import register_model_architecture
-
-from moe_nmt.models.gnmt_moe import NAME
 
 ARCHITECTURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -54,18 +49,3 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-
-
-def setter(values: Mapping[str, Any]) -> Callable[[Namespace], None]:
-    """A function that fills in the options the user did not give."""
-
-    def set_defaults(args: Namespace) -> None:
-        for name, value in values.items():
-            if not hasattr(args, name):
-                setattr(args, name, value)
-
-    return set_defaults
-
-
-for name, values in ARCHITECTURES.items():
-    register_model_architecture(NAME, name)(setter(values))

@@ -41,7 +41,7 @@ class DecoderOutput(NamedTuple):
     features: Tensor  # [batch, target, dim]
     attention: Tensor  # [batch, target, source]
     state: DecoderState
-    routings: dict[int, Routing]  # of each mixture of the stack, by its position
+    routings: dict[str, Routing]  # of each mixture, by its name
 
 
 class GNMTDecoder(FairseqIncrementalDecoder):
@@ -80,6 +80,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
         incremental_state: dict[str, Any] | None = None,
         features_only: bool = False,
         src_lengths: Tensor | None = None,
+        target_words: int | None = None,
     ) -> tuple[Tensor, dict[str, Any]]:
         """Decodes whole sequences, or with incremental state the last word alone.
 
@@ -89,6 +90,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
             incremental_state: where the state between steps is kept.
             features_only: leave out the projection to the vocabulary.
             src_lengths: not needed; fairseq passes it.
+            target_words: how many of whole sequences' tokens are no padding, if it is known.
 
         Returns:
             [batch, target, words], or [batch, target, dim] features; and ``attn``, a list of one
@@ -101,13 +103,11 @@ class GNMTDecoder(FairseqIncrementalDecoder):
             memory, state = last
         if incremental_state is not None:
             prev_output_tokens = prev_output_tokens[:, -1:]
-        output = self.decode(prev_output_tokens, memory, state)
+        output = self.decode(prev_output_tokens, memory, state, target_words)
         if incremental_state is not None:
             utils.set_incremental_state(self, incremental_state, STATE, (memory, output.state))
 
-        routings = {f"encoder_{layer}": r for layer, r in encoder_out["routings"].items()}
-        # The stack begins after the first LSTM.
-        routings |= {f"decoder_{layer + 1}": r for layer, r in output.routings.items()}
+        routings = {**encoder_out["routings"], **output.routings}
         extra = {"attn": [output.attention], "routings": routings}
         return output.features if features_only else self.output_layer(output.features), extra
 
@@ -115,18 +115,25 @@ class GNMTDecoder(FairseqIncrementalDecoder):
         """The source, its keys computed once."""
         return self.first_layer.attention.memory(encoder_out["values"], encoder_out["padding"])
 
-    def decode(self, tokens: Tensor, memory: Memory, state: DecoderState | None) -> DecoderOutput:
+    def decode(
+        self,
+        tokens: Tensor,
+        memory: Memory,
+        state: DecoderState | None,
+        words: int | None = None,
+    ) -> DecoderOutput:
         """Reads words and attends to the source.
 
         Args:
             tokens: [batch, target], padded at the end.
             memory: of ``batch`` sentences; or of fewer, each with as many hypotheses in a row.
             state: after the words before ``tokens``; None at the beginning.
+            words: how many of the tokens are no padding, if it is known.
         """
         is_token = tokens.ne(self.padding_idx).t()  # [target, batch]
         x = self.dropout(self.embedding(tokens)).transpose(0, 1)
         first = self.first_layer(x, memory, None if state is None else state.attentive)
-        rest = self.stack(first.x, is_token, None if state is None else state.stack)
+        rest = self.stack(first.x, is_token, None if state is None else state.stack, words)
         return DecoderOutput(
             features=rest.x.transpose(0, 1),
             attention=first.attention,

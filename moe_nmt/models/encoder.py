@@ -8,6 +8,7 @@ import torch
 from fairseq.models import FairseqEncoder
 from torch import Tensor, nn
 
+from moe_nmt.errors import UserError
 from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.routing import Routing
@@ -18,7 +19,7 @@ class EncoderOutput(TypedDict):
 
     values: Tensor  # [batch, source, dim]
     padding: Tensor  # [batch, source] bool, True on padding
-    routings: dict[int, Routing]  # of each mixture, by its position
+    routings: dict[str, Routing]  # of each mixture, by its name
 
 
 class GNMTEncoder(FairseqEncoder):
@@ -40,16 +41,24 @@ class GNMTEncoder(FairseqEncoder):
         self.dropout = Dropout(dropout)
         self.stack = stack
 
-    def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None) -> EncoderOutput:
-        """Encodes src_tokens [batch, source], padded at the end; the lengths follow from it."""
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor | None = None,
+        source_words: int | None = None,
+    ) -> EncoderOutput:
+        """Encodes sentences.
+
+        Args:
+            src_tokens: [batch, source], padded at the end.
+            src_lengths: not needed; fairseq passes it.
+            source_words: how many tokens are no padding, as ``count_words`` says.
+        """
         padding = src_tokens.eq(self.padding_idx)
-        if bool(padding[:, 0].any()) and src_tokens.size(1) > 1:
-            raise SystemExit(
-                "moe_nmt: source sentences must be padded at the end: use --task "
-                "expert_parallel_translation, or --left-pad-source False with another task"
-            )
+        if source_words is None:
+            refuse_left_padding(padding)
         x = self.dropout(self.embedding(src_tokens)).transpose(0, 1)
-        output = self.stack(x, ~padding.t())
+        output = self.stack(x, ~padding.t(), count=source_words)
         return EncoderOutput(
             values=output.x.transpose(0, 1), padding=padding, routings=output.routings
         )
@@ -65,3 +74,12 @@ class GNMTEncoder(FairseqEncoder):
     def max_positions(self) -> int:
         """A recurrent encoder has no limit of its own."""
         return int(torch.iinfo(torch.int32).max)
+
+
+def refuse_left_padding(padding: Tensor) -> None:
+    """Stops where sentences are not padded at the end: [batch, source] bool."""
+    if bool(padding[:, 0].any()) and padding.size(1) > 1:
+        raise UserError(
+            "source sentences must be padded at the end: use --task "
+            "expert_parallel_translation, or --left-pad-source False with another task"
+        )

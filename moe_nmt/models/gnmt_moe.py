@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from fairseq.models import FairseqEncoderDecoderModel, register_model
+from fairseq.models import (
+    FairseqEncoderDecoderModel,
+    register_model,
+    register_model_architecture,
+)
 from torch import Tensor, nn
 
-from moe_nmt.distributed.workers import Workers
+from moe_nmt.errors import UserError
+from moe_nmt.models.architectures import ARCHITECTURES
 from moe_nmt.models.config import GNMTMoEConfig, completed, moe_positions, validate
 from moe_nmt.models.decoder import GNMTDecoder
-from moe_nmt.models.encoder import GNMTEncoder
+from moe_nmt.models.encoder import GNMTEncoder, refuse_left_padding
 from moe_nmt.modules.attention import ATTENTIONS
 from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
-from moe_nmt.modules.stack import RecurrentStack
+from moe_nmt.modules.stack import NamedMixture, RecurrentStack
 from moe_nmt.moe.build import build_mixture_of_experts
 from moe_nmt.moe.gate import Gate
-from moe_nmt.moe.layer import MixtureOfExperts
+from moe_nmt.moe.workers import Workers
 
 NAME = "gnmt_moe"
 
@@ -32,14 +39,14 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
         """Builds the model for the dictionaries of ``task``.
 
         Raises:
-            SystemExit: an option is wrong; the message names it and its limits.
+            UserError: an option is wrong; the message names it and its limits.
         """
         try:
             workers = getattr(task, "workers", None)
             words = task.source_dictionary, task.target_dictionary
             return build_model(cls, completed(cfg), *words, workers)
         except ValueError as error:
-            raise SystemExit(f"moe_nmt: {error}") from error
+            raise UserError(f"{error}") from error
 
     def forward(
         self,
@@ -47,6 +54,8 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
         src_lengths: Tensor | None,
         prev_output_tokens: Tensor,
         features_only: bool = False,
+        source_words: int | None = None,
+        target_words: int | None = None,
     ) -> tuple[Tensor, dict[str, Any]]:
         """Teacher forcing; see ``GNMTDecoder.forward`` for the result.
 
@@ -55,12 +64,32 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
             src_lengths: not needed; fairseq passes it.
             prev_output_tokens: [batch, target], the target shifted by one, padded at the end.
             features_only: leave out the projection to the vocabulary.
+            source_words: how many tokens are no padding; None: a GPU is waited for to say so.
+            target_words: the same of the target.
         """
-        encoder_out = self.encoder(src_tokens, src_lengths)
+        encoder_out = self.encoder(src_tokens, src_lengths, source_words)
         output: tuple[Tensor, dict[str, Any]] = self.decoder(
-            prev_output_tokens, encoder_out, features_only=features_only
+            prev_output_tokens,
+            encoder_out,
+            features_only=features_only,
+            target_words=target_words,
         )
         return output
+
+    def count_words(self, net_input: dict[str, Any]) -> dict[str, Any]:
+        """A batch with the numbers of its words, so that no device has to be asked for them.
+
+        Args:
+            net_input: the arguments of ``forward``, still in the host's memory.
+        """
+        source, target = net_input["src_tokens"], net_input["prev_output_tokens"]
+        padding = source.eq(self.encoder.padding_idx)
+        refuse_left_padding(padding)
+        return {
+            **net_input,
+            "source_words": padding.numel() - int(padding.sum()),
+            "target_words": int(target.ne(self.decoder.padding_idx).sum()),
+        }
 
     def prepare_for_inference_(self, cfg: Any) -> None:
         """Gets ready to translate, in the precision of the task."""
@@ -95,19 +124,23 @@ def build_model(
     validate(cfg)
     dim, cells = cfg.model_dim, cfg.lstm_cells
 
-    def mixtures(text: str, layers: int, name: str) -> dict[int, MixtureOfExperts]:
+    def mixtures(side: str) -> dict[int, NamedMixture]:
+        text, layers = getattr(cfg, f"{side}_moe_after"), getattr(cfg, f"{side}_layers")
         return {
-            position: build_mixture_of_experts(
-                dim,
-                cfg.expert_hidden,
-                cfg.experts,
-                cfg.k,
-                str(cfg.gate),
-                cfg.expert_groups,
-                recompute=cfg.recompute_experts,
-                workers=workers,
+            layer: NamedMixture(
+                f"{side}_{layer}",
+                build_mixture_of_experts(
+                    dim,
+                    cfg.expert_hidden,
+                    cfg.experts,
+                    cfg.k,
+                    str(cfg.gate),
+                    cfg.expert_groups,
+                    recompute=cfg.recompute_experts,
+                    workers=workers,
+                ),
             )
-            for position in moe_positions(text, layers, name)
+            for layer in moe_positions(text, layers, f"--{side}-moe-after")
         }
 
     encoder_embedding = word_embedding(source, dim)
@@ -127,15 +160,15 @@ def build_model(
     first = (BidirectionalLSTM if cfg.encoder_bidirectional else lstm)(dim, cells, dim)
     encoder_stack = RecurrentStack(
         [first, *(lstm(dim, cells, dim) for _ in range(cfg.encoder_layers - 1))],
-        mixtures(cfg.encoder_moe_after, cfg.encoder_layers, "--encoder-moe-after"),
+        mixtures("encoder"),
         cfg.dropout,
     )
     attention = ATTENTIONS[str(cfg.attention)](dim, cfg.attention_dim)
     first_layer = FEEDS[str(cfg.attention_feed)](dim, cells, attention, cfg.dropout)
-    decoder_mixtures = mixtures(cfg.decoder_moe_after, cfg.decoder_layers, "--decoder-moe-after")
     decoder_stack = RecurrentStack(
         [lstm(dim, cells, dim) for _ in range(cfg.decoder_layers - 1)],
-        {position - 1: mixture for position, mixture in decoder_mixtures.items()},
+        # The stack begins after the first layer.
+        {layer - 1: mixture for layer, mixture in mixtures("decoder").items()},
         cfg.dropout,
     )
     return cls(
@@ -153,3 +186,18 @@ def word_embedding(dictionary: Any, dim: int) -> nn.Embedding:
     if not embedding.weight.is_meta:
         nn.init.zeros_(embedding.weight[dictionary.pad()])
     return embedding
+
+
+def setter(values: Mapping[str, Any]) -> Callable[[Namespace], None]:
+    """A function that fills in the options the user did not give."""
+
+    def set_defaults(args: Namespace) -> None:
+        for name, value in values.items():
+            if not hasattr(args, name):
+                setattr(args, name, value)
+
+    return set_defaults
+
+
+for name, values in ARCHITECTURES.items():
+    register_model_architecture(NAME, name)(setter(values))

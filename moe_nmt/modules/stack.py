@@ -19,20 +19,35 @@ class StackOutput(NamedTuple):
 
     x: Tensor  # [time, batch, dim]
     states: list[LSTMState]  # of each LSTM layer, in order
-    routings: dict[int, Routing]  # of each mixture, by its position
+    routings: dict[str, Routing]  # of each mixture, by its name
+
+
+class NamedMixture(NamedTuple):
+    """A mixture and what logs and tables call it."""
+
+    name: str
+    mixture: MixtureOfExperts
 
 
 class ResidualMixture(nn.Module):
     """x + drop(sigmoid(MoE(x))) on every token that is not padding, all positions at once."""
 
-    def __init__(self, mixture: MixtureOfExperts, dropout: float) -> None:
+    def __init__(self, name: str, mixture: MixtureOfExperts, dropout: float) -> None:
         super().__init__()
+        self.name = name
         self.mixture = mixture
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, is_token: Tensor) -> tuple[Tensor, Routing]:
-        """x: [time, batch, dim], is_token: [time, batch] bool -> the same shape as x, routing."""
-        index = is_token.flatten().nonzero().squeeze(1)  # [tokens]
+    def forward(self, x: Tensor, index: Tensor) -> tuple[Tensor, Routing]:
+        """Adds the mixture's output.
+
+        Args:
+            x: [time, batch, dim].
+            index: [tokens] int64, of the tokens in the flattened [time * batch].
+
+        Returns:
+            [time, batch, dim], and the routing of the tokens.
+        """
         tokens = x.flatten(0, 1).index_select(0, index)  # [tokens, dim]
         mixed, routing = self.mixture(tokens)
         update = self.dropout(torch.sigmoid(mixed)).to(x.dtype)
@@ -45,14 +60,14 @@ class RecurrentStack(nn.Module):
 
     Args:
         layers: LSTM layers of equal input and output size; only the first may be bidirectional.
-        mixtures: mixtures by position; position p comes after p LSTM layers, 0 before the first.
+        mixtures: by position; position p comes after p LSTM layers, 0 before the first.
         dropout: on the output of every LSTM and mixture.
     """
 
     def __init__(
         self,
         layers: Sequence[nn.LSTM | BidirectionalLSTM],
-        mixtures: Mapping[int, MixtureOfExperts],
+        mixtures: Mapping[int, NamedMixture],
         dropout: float,
     ) -> None:
         super().__init__()
@@ -63,12 +78,19 @@ class RecurrentStack(nn.Module):
                 )
         self.layers = nn.ModuleList(layers)
         self.mixtures = nn.ModuleDict(
-            {str(position): ResidualMixture(m, dropout) for position, m in mixtures.items()}
+            {
+                str(position): ResidualMixture(*named, dropout)
+                for position, named in mixtures.items()
+            }
         )
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, x: Tensor, is_token: Tensor, states: Sequence[LSTMState] | None = None
+        self,
+        x: Tensor,
+        is_token: Tensor,
+        states: Sequence[LSTMState] | None = None,
+        count: int | None = None,
     ) -> StackOutput:
         """Runs the stack over whole sequences or the next steps of them.
 
@@ -76,12 +98,15 @@ class RecurrentStack(nn.Module):
             x: [time, batch, dim], padded at the end.
             is_token: [time, batch] bool, False on padding.
             states: the states after the step before x; None at the beginning.
+            count: how many tokens there are; None: the device is asked, and waited for.
         """
         new_states: list[LSTMState] = []
-        routings: dict[int, Routing] = {}
+        routings: dict[str, Routing] = {}
+        index = token_index(is_token, count) if self.mixtures else None
         for position in range(len(self.layers) + 1):
             if str(position) in self.mixtures:
-                x, routings[position] = self.mixtures[str(position)](x, is_token)
+                mixture = self.mixtures[str(position)]
+                x, routings[mixture.name] = mixture(x, index)
             if position == len(self.layers):
                 break
             layer = self.layers[position]
@@ -92,3 +117,15 @@ class RecurrentStack(nn.Module):
                 new_states.append(LSTMState(*state))
             x = x + self.dropout(y)
         return StackOutput(x, new_states, routings)
+
+
+def token_index(is_token: Tensor, count: int | None) -> Tensor:
+    """Where the tokens are: [time, batch] bool -> [tokens] int64, of the flattened [time * batch].
+
+    Args:
+        is_token: False on padding.
+        count: the number of tokens, if it is known.
+    """
+    if count is None:
+        return is_token.flatten().nonzero().squeeze(1)
+    return is_token.flatten().nonzero_static(size=count).squeeze(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.hierarchical import HierarchicalGate
@@ -12,6 +11,7 @@ from moe_nmt.moe.layer import MixtureOfExperts
 from moe_nmt.moe.noisy_top_k import NoisyTopKGate
 from moe_nmt.moe.softmax_gate import SoftmaxGate
 from moe_nmt.moe.strictly_balanced import StrictlyBalancedGate
+from moe_nmt.moe.workers import Workers
 
 GATES: dict[str, type[Gate]] = {
     "softmax": SoftmaxGate,

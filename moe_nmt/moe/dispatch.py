@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from moe_nmt.distributed.permutation import inverse
+from moe_nmt.moe.permutation import inverse
 from moe_nmt.moe.routing import Routing
 
 

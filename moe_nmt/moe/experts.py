@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
-from moe_nmt.distributed.workers import Shard, Workers
 from moe_nmt.moe.feed_forward import feed_forward
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.reused_memory import ReusedMemory
+from moe_nmt.moe.workers import Shard, Workers
 
 
 class Experts(nn.Module):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.routing import Routing
+from moe_nmt.moe.workers import Workers
 
 # Whatever lies beyond counts as this, infinities too: so (x Wg - threshold) / std, which the load
 # needs, stays finite with the smallest std, and so does its gradient.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from moe_nmt.distributed.workers import Workers
 from moe_nmt.moe.dispatch import combine, dispatch
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.routing import Routing
+from moe_nmt.moe.workers import Workers
 
 
 class MixtureOfExperts(nn.Module):

@@ -7,6 +7,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
+from moe_nmt.errors import UserError
 from moe_nmt.options import option
 
 
@@ -35,11 +36,9 @@ class WarmupConstantInverseSqrt(FairseqLRScheduler):
     def __init__(self, cfg: WarmupConstantInverseSqrtConfig, optimizer: Any) -> None:
         super().__init__(cfg, optimizer)
         if len(cfg.lr) != 1:
-            raise SystemExit(
-                "moe_nmt: --lr takes one value with --lr-scheduler warmup_constant_inverse_sqrt"
-            )
+            raise UserError("--lr takes one value with --lr-scheduler warmup_constant_inverse_sqrt")
         if cfg.warmup_updates < 0 or cfg.constant_updates < 0:
-            raise SystemExit("moe_nmt: --warmup-updates and --constant-updates cannot be negative")
+            raise UserError("--warmup-updates and --constant-updates cannot be negative")
         self.step_update(0)
 
     def step(self, epoch: int, val_loss: float | None = None) -> float:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from moe_nmt.errors import LimitError
 from moe_nmt.search.beam import Beam
 from moe_nmt.search.candidates import Candidates, best_candidates
 from moe_nmt.search.ensemble import Ensemble
@@ -53,13 +54,13 @@ class SearchOptions:
     def __post_init__(self) -> None:
         for name in ("beam", "nbest"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise LimitError(name, f"must be at least 1, not {getattr(self, name)}")
         for name in ("token_pruning", "hypothesis_pruning"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+                raise LimitError(name, f"must be at least 0, not {getattr(self, name)}")
         if not 0 <= self.unknown_penalty < math.inf:
-            raise ValueError(
-                f"unknown_penalty must be at least 0 and finite, not {self.unknown_penalty}"
+            raise LimitError(
+                "unknown_penalty", f"must be at least 0 and finite, not {self.unknown_penalty}"
             )
 
 

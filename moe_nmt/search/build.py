@@ -8,7 +8,8 @@ from typing import Any
 
 from fairseq.dataclass.configs import GenerationConfig
 
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.errors import LimitError, UserError
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.search.beam_search import SearchOptions
 from moe_nmt.search.generator import Generator, LengthLimit
 from moe_nmt.search.score import Score
@@ -62,7 +63,7 @@ def other_search(models: Sequence[Any], args: Any) -> str | None:
 def check_other_search(name: str, args: Any) -> None:
     """Says what fairseq's search leaves out, or refuses what it cannot do."""
     if getattr(args, "replace_unk", None) is not None:
-        raise SystemExit(f"moe_nmt: --replace-unk does not go with {name}: leave out one of them")
+        raise UserError(f"--replace-unk does not go with {name}: leave out one of them")
     logger.warning(
         "moe_nmt: %s uses fairseq's search, whose scores follow --lenpen: the penalties alpha and "
         "beta and the prunings of --task expert_parallel_translation have no part in it",
@@ -70,38 +71,39 @@ def check_other_search(name: str, args: Any) -> None:
     )
 
 
-def build_generator(task: Any, models: Sequence[Any], args: Any, interactive: bool) -> Generator:
+def build_generator(task: Any, models: Sequence[Any], args: Any) -> Generator:
     """GNMT's beam search with the options of the task and fairseq's.
 
     Args:
-        task: with ``cfg``, a ``SearchConfig``; dictionaries; and data sets, where it has any.
+        task: with ``cfg``, a ``SearchConfig``; dictionaries; and data sets, unless sentences are
+            typed in.
         models: to search with.
         args: fairseq's options of generation, or some of them.
-        interactive: the command is fairseq-interactive.
 
     Raises:
-        SystemExit: an option is wrong; the message names it and the remedy.
+        UserError: an option is wrong; the message names it and the remedy.
     """
     cfg, options = task.cfg, generation_options(args)
     if options["lenpen"] != 1 or options["unnormalized"]:
-        raise SystemExit(
-            "moe_nmt: --lenpen and --unnormalized belong to fairseq's score: give "
+        raise UserError(
+            "--lenpen and --unnormalized belong to fairseq's score: give "
             "--length-penalty-alpha and --coverage-penalty-beta, both 0 for log P alone"
         )
     alignment = options["print_alignment"] and str(options["print_alignment"])
-    if alignment == "soft" and interactive:
-        raise SystemExit(
-            "moe_nmt: fairseq-interactive prints hard alignments only: use fairseq-generate, or "
+    if alignment == "soft" and not task.datasets:
+        raise UserError(
+            "fairseq-interactive prints hard alignments only: use fairseq-generate, or "
             "--print-alignment hard"
         )
     for name in ("score_reference", "prefix_size"):
-        if options[name] and (interactive or any(d.tgt is None for d in task.datasets.values())):
-            raise SystemExit(
-                f"moe_nmt: --{name.replace('_', '-')} needs references: use fairseq-generate with "
+        has_references = task.datasets and all(d.tgt is not None for d in task.datasets.values())
+        if options[name] and not has_references:
+            raise UserError(
+                f"--{name.replace('_', '-')} needs references: use fairseq-generate with "
                 "data of both languages"
             )
     if not options["temperature"] > 0:
-        raise SystemExit("moe_nmt: --temperature must be greater than 0")
+        raise UserError("--temperature must be greater than 0")
     try:
         search = SearchOptions(
             beam=options["beam"],
@@ -112,9 +114,8 @@ def build_generator(task: Any, models: Sequence[Any], args: Any, interactive: bo
             min_length=options["min_len"],
             unknown_penalty=options["unkpen"],
         )
-    except ValueError as error:
-        name, _, limits = str(error).partition(" ")
-        raise SystemExit(f"moe_nmt: {OPTIONS[name]} {limits}") from error
+    except LimitError as error:
+        raise UserError(f"{OPTIONS[error.name]} {error.limits}") from error
     return Generator(
         models,
         task.target_dictionary,

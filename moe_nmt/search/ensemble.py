@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from moe_nmt.models import GNMTMoEModel
 from moe_nmt.models.decoder import DecoderState
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.modules.attention import Memory
 from moe_nmt.modules.repeated_product import repeated_product
 

@@ -11,7 +11,8 @@ from fairseq import utils
 from fairseq.data import Dictionary
 from torch import Tensor
 
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.errors import UserError
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.modules.lstm import constant_weights
 from moe_nmt.search.beam import Beam
 from moe_nmt.search.beam_search import BeamSearch, SearchOptions, Words
@@ -120,7 +121,7 @@ class Generator:
             with constant_weights(ensemble.decoders):
                 found = self.search(ensemble, beam)
         except FloatingPointError as error:
-            raise SystemExit(f"moe_nmt: {error}: use an earlier checkpoint") from error
+            raise UserError(f"{error}: use an earlier checkpoint") from error
         return [
             [self.as_fairseq(hypothesis, source[i, : int(lengths[i])]) for hypothesis in best]
             for i, best in enumerate(found)
@@ -130,8 +131,8 @@ class Generator:
         """Stops where translations would have to be longer than they may be."""
         least = self.search.options.min_length
         if bool((limit < least).any()):
-            raise SystemExit(
-                f"moe_nmt: --min-len {least} is greater than the greatest length of a translation, "
+            raise UserError(
+                f"--min-len {least} is greater than the greatest length of a translation, "
                 f"{int(limit.min())}: raise --max-len-a or --max-len-b"
             )
 

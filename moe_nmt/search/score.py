@@ -1,13 +1,4 @@
-"""GNMT's score of a translation Y of the sentence X (Wu et al. 2016, section 7):
-
-    score(Y, X) = log P(Y | X) / lp(Y) + cp(X, Y)
-    lp(Y)       = ((5 + |Y|) / 6)^alpha
-    cp(X, Y)    = beta * sum_i log(min(sum_j p_ij, 1))
-
-p_ij is the attention of target token j on source token i.  |Y| and j count every token that log P
-has a factor for: the subwords and the end of sentence.  i counts every token that the encoder
-reads, the end of sentence among them, and no padding.  Logarithms are natural.
-"""
+"""GNMT's score (``evaluation.penalties`` has the formula) of the hypotheses of a search."""
 
 from __future__ import annotations
 
@@ -15,6 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from moe_nmt.errors import LimitError
+from moe_nmt.evaluation.penalties import coverage_logarithm, length_penalty
 
 
 @dataclass(frozen=True)
@@ -27,7 +21,7 @@ class Score:
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
             if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be at least 0 and finite, not {value}")
+                raise LimitError(name, f"must be at least 0 and finite, not {value}")
 
     def __call__(self, log_p: Tensor, length: int, coverage: Tensor, padding: Tensor) -> Tensor:
         """The score of finished hypotheses of equal length.
@@ -45,12 +39,11 @@ class Score:
 
     def normalised(self, log_p: Tensor, length: int | Tensor) -> Tensor:
         """log P / lp, elementwise."""
-        return log_p / ((5.0 + length) / 6.0) ** self.alpha
+        return log_p / length_penalty(length, self.alpha)
 
     def coverage_penalty(self, coverage: Tensor, padding: Tensor) -> Tensor:
-        """cp: [..., source] -> [...]; a token without any attention counts as the least float32."""
-        tiny = torch.finfo(torch.float32).tiny
-        logs = coverage.float().clamp(tiny, 1.0).log().masked_fill(padding, 0.0)
+        """cp: [..., source] -> [...]."""
+        logs = coverage_logarithm(coverage.float(), torch.log).masked_fill(padding, 0.0)
         return self.beta * logs.sum(-1)
 
     def bound(self, log_p: Tensor, longest: Tensor) -> Tensor:

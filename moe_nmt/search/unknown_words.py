@@ -18,6 +18,8 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import IndexedRawTextDataset
 from torch import Tensor
 
+from moe_nmt.errors import UserError
+
 COPY = "@@ "  # what fairseq makes of the option without a file
 
 
@@ -35,11 +37,11 @@ def word_translations(replace_unk: str | None) -> dict[str, str] | None:
         lines = Path(replace_unk).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SystemExit(f"moe_nmt: --replace-unk {replace_unk}: {reason}") from error
+        raise UserError(f"--replace-unk {replace_unk}: {reason}") from error
     pairs = [line.split() for line in lines if line.strip()]
     if bad := next((pair for pair in pairs if len(pair) != 2), None):
-        raise SystemExit(
-            f"moe_nmt: --replace-unk {replace_unk}: a line has to be a word and its translation, "
+        raise UserError(
+            f"--replace-unk {replace_unk}: a line has to be a word and its translation, "
             f"not {' '.join(bad)!r}"
         )
     return dict(pairs)

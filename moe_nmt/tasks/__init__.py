@@ -1,5 +1,3 @@
-"""The translation task."""
+"""The translation task; and where the plugin begins, as fairseq imports ``tasks`` of a user-dir."""
 
-from moe_nmt.tasks.expert_parallel_translation import ExpertParallelTranslationTask
-
-__all__ = ["ExpertParallelTranslationTask"]
+import moe_nmt.plugin  # noqa: F401

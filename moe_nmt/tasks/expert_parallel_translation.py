@@ -13,12 +13,13 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 from torch import Tensor
 
-from moe_nmt.launch import refuse_lone_worker
+from moe_nmt.errors import UserError
 from moe_nmt.options import option
 from moe_nmt.search import SearchConfig, build_generator
 from moe_nmt.search.build import check_other_search, other_search
 from moe_nmt.search.unknown_words import UnknownWords
 from moe_nmt.tasks.translation_on_workers import TranslationOnWorkersTask, WorkersConfig
+from moe_nmt.training.launch import refuse_lone_worker
 
 
 @dataclass
@@ -45,9 +46,8 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         super().__init__(cfg, src_dict, tgt_dict)
         self.unknown_words: UnknownWords | None = None
         if cfg.left_pad_source:
-            raise SystemExit(
-                "moe_nmt: recurrent encoders need sources padded at the end: "
-                "leave out --left-pad-source"
+            raise UserError(
+                "recurrent encoders need sources padded at the end: leave out --left-pad-source"
             )
 
     @classmethod
@@ -55,8 +55,8 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         """Reads the dictionaries of the data folder."""
         folder = utils.split_paths(cfg.data)[0]
         if not any(Path(folder).glob("dict.*.txt")):
-            raise SystemExit(
-                f"moe_nmt: {folder} has no dictionaries: name a folder made by fairseq-preprocess"
+            raise UserError(
+                f"{folder} has no dictionaries: name a folder made by fairseq-preprocess"
             )
         return super().setup_task(cfg, **kwargs)
 
@@ -66,17 +66,16 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         """Loads a split and checks that its sides have equally many sentences, and not none."""
         for folder in utils.split_paths(self.cfg.data):
             if any(path.stat().st_size == 0 for path in Path(folder).glob(f"{split}.*.bin")):
-                raise SystemExit(f"moe_nmt: {split} in {folder} has no sentences")
+                raise UserError(f"{split} in {folder} has no sentences")
         try:
             super().load_dataset(split, epoch=epoch, combine=combine, **kwargs)
         except FileNotFoundError as error:
-            raise SystemExit(
-                f"moe_nmt: {self.cfg.data} has no {split}: binarise it, or name another split"
+            raise UserError(
+                f"{self.cfg.data} has no {split}: binarise it, or name another split"
             ) from error
         except AssertionError as error:  # the only sign of it that fairseq gives
-            raise SystemExit(
-                f"moe_nmt: {split} in {self.cfg.data}: {error}: "
-                "binarise it again from files of equal length"
+            raise UserError(
+                f"{split} in {self.cfg.data}: {error}: binarise it again from files of equal length"
             ) from error
 
     def build_dataset_for_inference(
@@ -105,9 +104,7 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         if prefix_allowed_tokens_fn is not None:
             name = "prefix_allowed_tokens_fn"
         if name is None:
-            # fairseq-interactive is the only command that gives no arguments for a language model
-            interactive = extra_gen_cls_kwargs is None
-            generator = build_generator(self, models, args, interactive)
+            generator = build_generator(self, models, args)
             self.unknown_words = generator.unknown_words
             return generator
         check_other_search(name, args)
@@ -153,8 +150,8 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
                 kwargs["max_tokens"] = max(kwargs["max_tokens"], longest)
             share = len(dataset) // kwargs.get("num_shards", 1)
             if share == 0:
-                raise SystemExit(
-                    f"moe_nmt: there are only {len(dataset)} sentences: use at most as many workers"
+                raise UserError(
+                    f"there are only {len(dataset)} sentences: use at most as many workers"
                 )
             # fairseq-generate fails on a worker without a batch.
             kwargs["max_sentences"] = min(kwargs.get("max_sentences") or share, share)
@@ -186,8 +183,8 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         """Refuses a checkpoint of another vocabulary."""
         for side, value in self.state_dict().items():
             if state_dict.get(side, value) != value:
-                raise SystemExit(
-                    f"moe_nmt: the checkpoint was trained with another {side.split('_')[0]} "
+                raise UserError(
+                    f"the checkpoint was trained with another {side.split('_')[0]} "
                     f"vocabulary than that of {self.cfg.data}: use the data folder of its "
                     "training, or binarise with --srcdict and --tgtdict from it"
                 )

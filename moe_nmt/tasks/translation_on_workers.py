@@ -11,8 +11,9 @@ from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationConfig, Transl
 from torch import Tensor
 
 from moe_nmt.distributed import ExpertParallel, Workers, whole_parameters
-from moe_nmt.launch import is_one_of_many, refuse_lone_worker
+from moe_nmt.errors import UserError
 from moe_nmt.options import option
+from moe_nmt.training.launch import is_one_of_many, refuse_lone_worker
 
 # What fairseq logs of BLEU, in its order, which all workers have to share.
 BLEU_COUNTS = ["_bleu_sys_len", "_bleu_ref_len"]
@@ -53,7 +54,7 @@ class TranslationOnWorkersTask(TranslationTask):
                 try:
                     self.workers = ExpertParallel(self.cfg.expert_parallel_size or None)
                 except ValueError as error:
-                    raise SystemExit(f"moe_nmt: --expert-parallel-size: {error}") from error
+                    raise UserError(f"--expert-parallel-size: {error}") from error
         return super().build_model(cfg, from_checkpoint)
 
     def begin_valid_epoch(self, epoch: int, model: Any) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from moe_nmt.checkpoint_choice import best, between, last
-from moe_nmt.checkpoints import allow_fairseq_types
+from moe_nmt.checkpoints.choice import best, between, last
+from moe_nmt.checkpoints.reading import allow_fairseq_types
 from moe_nmt.cli.average import main
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from moe_nmt.cli.plan import main
-from moe_nmt.models import ARCHITECTURES
+from moe_nmt.models.architectures import ARCHITECTURES
 
 
 def plan(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

@@ -20,8 +20,8 @@ from miniature_wmt import tar
 
 from moe_nmt.cli.prepare import main
 from moe_nmt.cli.subword import main as subword
-from moe_nmt.corpus.moses import Moses
-from moe_nmt.corpus.subword import undo, undo_of_tokens
+from moe_nmt.corpus.subwords.moses import Moses
+from moe_nmt.corpus.subwords.subword import undo, undo_of_tokens
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from commands import PLUGIN, SHORT, SIZES, run, run_here, usage_error
 
 from moe_nmt.cli.score import main as score
 from moe_nmt.cli.tune import main
-from moe_nmt.corpus.generated import read_hypotheses
+from moe_nmt.evaluation.generated import read_hypotheses
 
 LISTS = """H-0\t-1\t▁Das ▁ist .
 P-0\t-1.0 -1.0 -1.0 -1.0

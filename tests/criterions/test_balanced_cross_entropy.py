@@ -9,8 +9,9 @@ from fairseq.logging import metrics
 from small_models import MIXTURES, build, collate, dictionary, sentences, task_of
 from torch import Tensor
 
-from moe_nmt.criterions import BalancedCrossEntropy
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
+from moe_nmt.errors import UserError
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 BATCH = collate(sentences(5, 3, 9), sentences(6, 4, 2, seed=2))
 WORDS, SENTENCES = 12, 3
@@ -122,5 +123,5 @@ def test_logging_outputs_are_summed_over_workers() -> None:
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 def test_impossible_smoothing_is_refused(smoothing: float) -> None:
-    with pytest.raises(SystemExit, match=r"--label-smoothing must be in \[0, 1\)"):
+    with pytest.raises(UserError, match=r"--label-smoothing must be in \[0, 1\)"):
         criterion(smoothing=smoothing)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
+from comparisons import assert_same
 from small_training import Case, train
 from worker_pool import WorkerPool
 
@@ -28,17 +28,6 @@ CASES = {
     "four-hierarchical-strict": Case("strictly-balanced", 10, 1, (7, 5, 0, 8), groups=5),
     "four-replicas": Case("strictly-balanced", 5, 2, (4, 7, 0, 6), size=2),
 }
-
-
-def assert_same(actual: Any, expected: Any, tolerance: float) -> None:
-    """Relative to the size of a tensor's largest value."""
-    if isinstance(expected, dict):
-        assert actual.keys() == expected.keys()
-        for name in expected:
-            assert_same(actual[name], expected[name], tolerance)
-        return
-    limit = tolerance * expected.abs().max().item()
-    torch.testing.assert_close(actual, expected, rtol=0, atol=limit)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -12,7 +12,7 @@ from fairseq.trainer import Trainer
 from torch import Tensor, nn
 from worker_pool import WorkerPool
 
-from moe_nmt.checkpoints import rescale
+from moe_nmt.training.trainer import rescale
 from moe_nmt.distributed import (
     ExpertParallel,
     OptimizerState,
@@ -22,8 +22,8 @@ from moe_nmt.distributed import (
     whole_parameters,
     whole_shapes,
 )
-from moe_nmt.launch import lost_another
 from moe_nmt.moe import Experts, build_mixture_of_experts
+from moe_nmt.training.launch import lost_another
 
 DIM, EXPERTS = 8, 4
 TOKENS = (3, 5)

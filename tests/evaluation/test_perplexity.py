@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from moe_nmt.errors import UserError
 from moe_nmt.evaluation.perplexity import read_perplexity
 from moe_nmt.evaluation.systems import References
 
@@ -49,5 +50,5 @@ def test_bits_per_subword_and_per_word(references: References) -> None:
     ],
 )
 def test_what_is_no_perplexity(text: str, message: str, references: References) -> None:
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         read(text, references)

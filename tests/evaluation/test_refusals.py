@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from moe_nmt.errors import UserError
 from moe_nmt.evaluation.refusals import (
     looks_tokenized,
     refuse_empty,
@@ -21,7 +22,7 @@ ESCAPED = ["C &apos; est l&apos; été", "oui", "non"]
 
 def refusal(function: object, *arguments: object) -> str:
     assert callable(function)
-    with pytest.raises(SystemExit) as stop:
+    with pytest.raises(UserError) as stop:
         function(*arguments)
     return str(stop.value)
 
@@ -38,7 +39,7 @@ def test_text_passes(lines: list[str]) -> None:
 )
 def test_tokens_are_refused(lines: list[str]) -> None:
     assert refusal(refuse_tokenized, FILE, lines) == (
-        "moe_nmt: hypothesis.de looks tokenised, and sacreBLEU is for text: undo the tokens, "
+        "hypothesis.de looks tokenised, and sacreBLEU is for text: undo the tokens, "
         "Moses' by moe-nmt-subword detokenize, or give hypotheses and references tokenised alike "
         "with --tokenizer none for multi-bleu alone"
     )
@@ -53,10 +54,10 @@ def test_both_sides_are_tokenized_or_none() -> None:
     refuse_tokenized_on_one_side(FILE, GERMAN, OTHER, GERMAN)
     end = "--tokenizer none wants both tokenised alike"
     assert refusal(refuse_tokenized_on_one_side, FILE, TOKENIZED, OTHER, GERMAN) == (
-        f"moe_nmt: hypothesis.de looks tokenised and test.de does not: {end}"
+        f"hypothesis.de looks tokenised and test.de does not: {end}"
     )
     assert refusal(refuse_tokenized_on_one_side, FILE, GERMAN, OTHER, TOKENIZED) == (
-        f"moe_nmt: test.de looks tokenised and hypothesis.de does not: {end}"
+        f"test.de looks tokenised and hypothesis.de does not: {end}"
     )
 
 
@@ -71,7 +72,7 @@ def test_both_sides_are_tokenized_or_none() -> None:
 def test_subwords_are_refused(line: str, remedy: str) -> None:
     message = refusal(refuse_subwords, FILE, [*GERMAN, line], GERMAN)
     assert message.startswith(
-        f"moe_nmt: hypothesis.de has subwords left in, first in line 5 ({line!r}): "
+        f"hypothesis.de has subwords left in, first in line 5 ({line!r}): "
         "put its words together by "
     )
     assert remedy in message
@@ -86,13 +87,11 @@ def test_marks_that_the_reference_has_too_are_the_texts() -> None:
 
 def test_counts_and_emptiness() -> None:
     refuse_empty(FILE, ["", "x"])
-    assert refusal(refuse_empty, FILE, []) == (
-        "moe_nmt: hypothesis.de is empty: was it written to the end?"
-    )
+    assert refusal(refuse_empty, FILE, []) == ("hypothesis.de is empty: was it written to the end?")
     assert "is empty" in refusal(refuse_empty, FILE, ["", " \u00a0"])
     refuse_other_length(FILE, ["a"], OTHER, ["b"])
     assert refusal(refuse_other_length, FILE, ["a"], OTHER, ["b", "c"]) == (
-        "moe_nmt: hypothesis.de has 1 lines but test.de has 2: they are not of the same "
+        "hypothesis.de has 1 lines but test.de has 2: they are not of the same "
         "sentences; translate the whole file again"
     )
 
@@ -106,6 +105,6 @@ def test_the_references_that_fairseq_read_are_those_given() -> None:
     refuse_other_text(FILE, rare, OTHER, GERMAN)
     message = refusal(refuse_other_text, FILE, read, OTHER, [*GERMAN[1:], GERMAN[0]])
     assert message.startswith(
-        "moe_nmt: hypothesis.de and test.de are not of the same sentences: the references that "
+        "hypothesis.de and test.de are not of the same sentences: the references that "
         "fairseq read are others (chrF2 "
     )

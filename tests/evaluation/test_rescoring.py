@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moe_nmt.errors import UserError
 from moe_nmt.evaluation.rescoring import NBest, coverage, read_n_best
 from moe_nmt.evaluation.systems import References
 from moe_nmt.evaluation.tokenizers import tokenizer
@@ -117,16 +118,16 @@ def test_lists_that_cannot_be_used(
     old: str, new: str, message: str, references: References
 ) -> None:
     assert old in LISTS
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         read(LISTS.replace(old, new), references)
 
 
 def test_tokens_are_refused(references: References) -> None:
-    with pytest.raises(SystemExit, match=r"looks tokenised, .* Moses' by moe-nmt-subword detoken"):
+    with pytest.raises(UserError, match=r"looks tokenised, .* Moses' by moe-nmt-subword detoken"):
         read(LISTS.replace("▁", "&quot; ▁"), references)
 
 
 def test_one_translation_leaves_no_choice(references: References) -> None:
     single = LISTS[: LISTS.index("H-1\t-2")] + LISTS[LISTS.index("H-0") :]
-    with pytest.raises(SystemExit, match=r"nothing to choose from: make it with .* --nbest 8"):
+    with pytest.raises(UserError, match=r"nothing to choose from: make it with .* --nbest 8"):
         read(single, references)

@@ -4,6 +4,7 @@ from importlib.metadata import version
 import pytest
 import sacrebleu
 
+from moe_nmt.errors import UserError
 from moe_nmt.evaluation.tokenizers import tokenizer
 
 FRENCH = "L'été, oui: 3,5 % d'une Web-Seite."
@@ -32,13 +33,13 @@ def test_moses_goes_by_the_language() -> None:
     assert french.tokenize(FRENCH) == ("L&apos; été , oui : 3,5 % d&apos; une Web-Seite .")
     assert german.tokenize("z. B. L'été.") == "z. B. L &apos; été ."
     assert french.signature == f"moses-fr-sacremoses-{version('sacremoses')}"
-    with pytest.raises(SystemExit, match="no rules for the language german, only for as, bn, "):
+    with pytest.raises(UserError, match="no rules for the language german, only for as, bn, "):
         tokenizer("moses", "german")
 
 
 def test_moses_needs_a_language_and_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit, match="--tokenizer moses needs --language"):
+    with pytest.raises(UserError, match="--tokenizer moses needs --language"):
         tokenizer("moses")
     monkeypatch.setitem(sys.modules, "sacremoses", None)
-    with pytest.raises(SystemExit, match="pip install sacremoses, or take --tokenizer 13a"):
+    with pytest.raises(UserError, match="pip install sacremoses, or take --tokenizer 13a"):
         tokenizer("moses", "fr")

@@ -12,6 +12,7 @@ import torch
 from commands import ROOT, run
 from small_models import build, collate, sentences
 
+from moe_nmt.errors import UserError
 from moe_nmt.insight.balance_study import (
     SETTINGS,
     Measurement,
@@ -100,9 +101,9 @@ def test_a_folder_that_is_not_binarised_is_refused(
     script = str(ROOT / "scripts" / "study_balance.py")
     out = tmp_path / "runs"
     monkeypatch.setattr(sys, "argv", [script, str(tmp_path), "--out", str(out)])
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(UserError) as stopped:
         runpy.run_path(script, run_name="__main__")
-    assert stopped.value.code == 2
+    assert str(stopped.value) == 2
     assert (
         capsys.readouterr()
         .err.splitlines()[-1]

@@ -11,7 +11,9 @@ from small_models import dictionary, task_of
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.insight.counts import operations, parameters
-from moe_nmt.models import ARCHITECTURES, GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.models.architectures import ARCHITECTURES
+from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 CONFIGS = ROOT / "configs"
 DEFAULTS = {field.name: field.default for field in fields(GNMTMoEConfig)}

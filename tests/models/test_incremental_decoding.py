@@ -7,7 +7,7 @@ import torch
 from small_models import MIXTURES, build, collate, sentences
 from torch import Tensor
 
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 VARIANTS = list(itertools.product(["input", "output"], ["product", "additive"], [16, 24], MIXTURES))
 

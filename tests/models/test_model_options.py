@@ -5,7 +5,9 @@ import torch
 from omegaconf import OmegaConf
 from small_models import SIZES, build, dictionary, task_of
 
-from moe_nmt.models import GNMTMoEConfig, GNMTMoEModel
+from moe_nmt.errors import UserError
+from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.moe import Experts
 
 WRONG = [
@@ -45,14 +47,14 @@ WRONG = [
 
 @pytest.mark.parametrize(("options", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
 def test_a_wrong_option_stops_with_one_sentence(options: dict[str, object], sentence: str) -> None:
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(UserError) as stopped:
         build(**options)
-    assert stopped.value.code == f"moe_nmt: {sentence}"
+    assert str(stopped.value) == f"{sentence}"
 
 
 def test_sharing_all_embeddings_needs_a_joint_dictionary() -> None:
     config = GNMTMoEConfig(**{**SIZES, "share_all_embeddings": True})
-    with pytest.raises(SystemExit, match="run fairseq-preprocess with --joined-dictionary"):
+    with pytest.raises(UserError, match="run fairseq-preprocess with --joined-dictionary"):
         GNMTMoEModel.build_model(config, task_of(dictionary(20), dictionary(21)))
 
 

@@ -5,8 +5,9 @@ import torch
 from small_models import MIXTURES, build, collate, dictionary, sentences, task_of
 from torch import Tensor
 
-from moe_nmt.criterions import BalancedCrossEntropy
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
+from moe_nmt.errors import UserError
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 OPTIONS = [
     pytest.param({**options, "encoder_bidirectional": both, "attention_feed": feed}, id=name)
@@ -61,5 +62,5 @@ def test_more_padding_changes_neither_loss_nor_balance_nor_gradient(options: dic
 def test_padding_at_the_beginning_is_refused() -> None:
     batch = collate(SOURCES, TARGETS)["net_input"]
     batch["src_tokens"] = batch["src_tokens"].flip(1)
-    with pytest.raises(SystemExit, match=r"^moe_nmt: source sentences must be padded at the end"):
+    with pytest.raises(UserError, match=r"^source sentences must be padded at the end"):
         build()(**batch)

@@ -5,8 +5,8 @@ import torch
 from small_models import MIXTURES, build, collate, dictionary, sentences, task_of
 from torch import Tensor
 
-from moe_nmt.criterions import BalancedCrossEntropy
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 
 def step(model: GNMTMoEModel, enabled: bool) -> tuple[Tensor, Tensor]:

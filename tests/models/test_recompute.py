@@ -5,7 +5,7 @@ import torch
 from small_models import MIXTURES, SIZES, build, collate, dictionary, sentences, task_of
 from torch import Tensor
 
-from moe_nmt.criterions import BalancedCrossEntropy
+from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
 
 
 def step(mixture: str, recompute: bool) -> tuple[Tensor, dict[str, Tensor], int, int]:

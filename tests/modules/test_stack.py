@@ -9,7 +9,7 @@ from module_checks import draw, is_token, randomise, randomly
 from module_references import double_weights, run_lstm
 
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
-from moe_nmt.modules.stack import RecurrentStack, ResidualMixture
+from moe_nmt.modules.stack import NamedMixture, RecurrentStack, ResidualMixture, token_index
 from moe_nmt.moe import build_mixture_of_experts
 
 DIM, CELLS, EXPERTS, K = 4, 6, 5, 2
@@ -19,7 +19,10 @@ def build(positions=(1,), layers=2, bidirectional=False, dropout=0.0, gate="nois
     first = (BidirectionalLSTM if bidirectional else lstm)(DIM, CELLS, DIM)
     stack = RecurrentStack(
         [first, *(lstm(DIM, CELLS, DIM) for _ in range(layers - 1))],
-        {p: build_mixture_of_experts(DIM, 8, EXPERTS, K, gate) for p in positions},
+        {
+            p: NamedMixture(f"mixture_{p}", build_mixture_of_experts(DIM, 8, EXPERTS, K, gate))
+            for p in positions
+        },
         dropout,
     )
     randomise(stack, 0)
@@ -84,7 +87,7 @@ def test_formula_and_gradients(lengths, positions, layers, bidirectional):
         rtol=1e-3,
         atol=1e-3,
     )
-    assert set(found.routings) == positions
+    assert set(found.routings) == {f"mixture_{position}" for position in positions}
     assert len(found.states) == layers - bidirectional
 
 
@@ -101,7 +104,7 @@ def test_padding_never_reaches_a_mixture_in_training(gate, bidirectional):
         torch.manual_seed(0)
         found.append(stack(batch, mask))
     for position in range(3):
-        one, other = (output.routings[position] for output in found)
+        one, other = (output.routings[f"mixture_{position}"] for output in found)
         assert torch.equal(one.expert, other.expert)
         assert torch.equal(one.gate, other.gate)
         assert torch.equal(one.load, other.load)
@@ -121,7 +124,7 @@ def test_a_batch_of_padding_alone():
     stack = build()
     x = draw(3, 2, DIM, seed=1)
     found = stack(x, torch.zeros(3, 2, dtype=torch.bool))
-    assert found.routings[1].gate.numel() == 0
+    assert found.routings["mixture_1"].gate.numel() == 0
     assert all(g.isfinite().all() for g in gradients([found.x], [x, *stack.parameters()]))
 
 
@@ -152,15 +155,26 @@ def test_dropout_falls_on_the_output_of_every_layer_and_mixture():
 
 
 def test_a_mixture_adds_between_zero_and_one():
-    layer = ResidualMixture(build_mixture_of_experts(DIM, 8, EXPERTS, K), 0.0)
+    layer = ResidualMixture("mixture", build_mixture_of_experts(DIM, 8, EXPERTS, K), 0.0)
     x, mask = draw(4, 2, DIM, seed=1), is_token([4, 3])
-    y, routing = layer(x, mask)
+    index = token_index(mask, None)
+    y, routing = layer(x, index)
     added = (y - x)[mask]
     assert ((added > 0) & (added < 1)).all()
     mixed, _ = layer.eval().mixture(x[mask])
-    assert_all_close([(layer(x, mask)[0] - x)[mask]], [mixed.sigmoid()])
+    assert_all_close([(layer(x, index)[0] - x)[mask]], [mixed.sigmoid()])
     assert torch.equal(y[~mask], x[~mask])
     assert routing.token.max() == 6
+
+
+def test_tokens_are_found_alike_whether_they_were_counted_or_not():
+    for lengths in ([4, 3, 1], [2], [0, 0]):
+        mask = is_token(lengths, time=4)
+        expected = [
+            time * len(lengths) + i for time in range(4) for i, n in enumerate(lengths) if time < n
+        ]
+        for count in (None, sum(lengths)):
+            assert token_index(mask, count).tolist() == expected
 
 
 @pytest.mark.parametrize("mode", ["cast", "autocast"])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.distributed import Workers
-from moe_nmt.optim import FusedAdam
+from moe_nmt.optim.fused_adam import FusedAdam
 
 BETA1, BETA2, EPSILON = 0.8, 0.95, 1e-6
 STEPS = 5
@@ -72,7 +72,8 @@ def test_clipping_counts_the_experts(limit: float, name: str) -> None:
     config = OmegaConf.create({"_name": name, "lr": [0.1]})
     optimizer = optim.build_optimizer(config, [dense, expert])
     dense.grad, expert.grad = torch.tensor([3.0]), torch.tensor([-4.0])
-    assert optimizer.clip_grad_norm(limit) == pytest.approx(5.0)
+    with in_place():
+        assert optimizer.clip_grad_norm(limit) == pytest.approx(5.0)
     scale = 0.5 if limit == 2.5 else 1.0
     assert dense.grad.item() == pytest.approx(3.0 * scale, rel=1e-5)
     assert expert.grad.item() == pytest.approx(-4.0 * scale, rel=1e-5)

@@ -5,9 +5,9 @@ import torch
 from fairseq.optim import lr_scheduler
 from omegaconf import OmegaConf
 
-from moe_nmt.optim import FusedAdam, WarmupConstantInverseSqrt
-from moe_nmt.optim.fused_adam import FusedAdamConfig
-from moe_nmt.optim.warmup_constant_inverse_sqrt import learning_rate
+from moe_nmt.errors import UserError
+from moe_nmt.optim.fused_adam import FusedAdam, FusedAdamConfig
+from moe_nmt.optim.warmup_constant_inverse_sqrt import WarmupConstantInverseSqrt, learning_rate
 
 
 def build(rates: list[float], warmup: int, constant: int) -> WarmupConstantInverseSqrt:
@@ -47,10 +47,10 @@ def test_neither_warm_up_nor_plateau_means_a_constant_rate(update: int) -> None:
 
 @pytest.mark.parametrize("sizes", [(-1, 20), (10, -1)])
 def test_negative_numbers_of_updates_are_refused(sizes: tuple[int, int]) -> None:
-    with pytest.raises(SystemExit, match="cannot be negative"):
+    with pytest.raises(UserError, match="cannot be negative"):
         build([0.5], *sizes)
 
 
 def test_several_rates_are_refused() -> None:
-    with pytest.raises(SystemExit, match="--lr takes one value"):
+    with pytest.raises(UserError, match="--lr takes one value"):
         build([0.5, 0.25], 10, 20)

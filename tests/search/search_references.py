@@ -12,7 +12,7 @@ import torch
 from small_models import build
 from torch import Tensor
 
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.search.beam_search import SearchOptions
 from moe_nmt.search.score import Score
 

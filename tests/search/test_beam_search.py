@@ -14,7 +14,8 @@ from search_references import VOCABULARY, Oracle, best_of_all, decided, found, s
 from small_models import collate, dictionary, sentences
 from torch import Tensor
 
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.errors import UserError
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.search import Generator, Score, SearchOptions
 from moe_nmt.search.generator import LengthLimit
 
@@ -179,7 +180,7 @@ def test_a_limit_is_that_of_the_sentence_alone() -> None:
 def test_a_model_that_computes_nan_is_refused() -> None:
     model = decided(1)
     model.decoder.output_embedding.weight.data[5] = math.nan
-    with pytest.raises(SystemExit, match="the model computes nan: use an earlier checkpoint"):
+    with pytest.raises(UserError, match="the model computes nan: use an earlier checkpoint"):
         translate([model], sentences(3, vocabulary=VOCABULARY), SearchOptions())
 
 

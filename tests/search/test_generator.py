@@ -10,7 +10,7 @@ from fairseq.sequence_generator import SequenceGenerator
 from search_references import VOCABULARY, Oracle, decided, found
 from small_models import build, collate, dictionary, sentences
 
-from moe_nmt.models import GNMTMoEModel
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.moe.gate import Gate
 from moe_nmt.search import Generator, Score, SearchOptions
 from moe_nmt.search.ensemble import mean_log

@@ -6,6 +6,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 
+from moe_nmt.errors import UserError
 from moe_nmt.search.unknown_words import UnknownWords, word_translations
 
 UNKNOWN, END = 3, 2
@@ -62,10 +63,10 @@ def test_the_option_names_a_dictionary(tmp_path: Path) -> None:
 def test_a_bad_dictionary_is_named(tmp_path: Path) -> None:
     file = tmp_path / "en-de"
     file.write_text("cat Katze\ncat\n")
-    with pytest.raises(SystemExit, match="en-de: a line has to be a word and its translation"):
+    with pytest.raises(UserError, match="en-de: a line has to be a word and its translation"):
         word_translations(str(file))
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(SystemExit, match=r"en-de: .*decode"):
+    with pytest.raises(UserError, match=r"en-de: .*decode"):
         word_translations(str(file))
-    with pytest.raises(SystemExit, match="absent: No such file or directory"):
+    with pytest.raises(UserError, match="absent: No such file or directory"):
         word_translations(str(tmp_path / "absent"))

@@ -13,8 +13,8 @@ from fairseq import tasks
 from fairseq.data import Dictionary
 from omegaconf import OmegaConf
 
-from moe_nmt.tasks import ExpertParallelTranslationTask
-from moe_nmt.tasks.expert_parallel_translation import fingerprint
+from moe_nmt.errors import UserError
+from moe_nmt.tasks.expert_parallel_translation import ExpertParallelTranslationTask, fingerprint
 
 
 def build(data: Path, name: str = "expert_parallel_translation", **options: object) -> Any:
@@ -74,7 +74,7 @@ def test_every_worker_gets_a_batch_outside_of_training(binarised: Path) -> None:
     shares = [share(worker, 3) for worker in range(3)]
     assert all(shares)
     assert sorted(number for each in shares for number in each) == list(range(SIZES["test"]))
-    with pytest.raises(SystemExit, match="only 61 sentences: use at most as many workers"):
+    with pytest.raises(UserError, match="only 61 sentences: use at most as many workers"):
         share(0, 62)
 
 
@@ -95,7 +95,7 @@ def test_sources_are_padded_at_the_end(binarised: Path) -> None:
 
 
 def test_left_padding_is_refused(binarised: Path) -> None:
-    with pytest.raises(SystemExit, match="leave out --left-pad-source"):
+    with pytest.raises(UserError, match="leave out --left-pad-source"):
         build(binarised, left_pad_source=True)
 
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(binarised: Path) -> None:
     task.load_state_dict(state)
     task.load_state_dict({})  # a checkpoint of another task tells nothing
     for side in ("source", "target"):
-        with pytest.raises(SystemExit, match=f"with another {side} vocabulary"):
+        with pytest.raises(UserError, match=f"with another {side} vocabulary"):
             task.load_state_dict({**state, f"{side}_words": "10 words, sha256 0"})
 
 
@@ -126,18 +126,18 @@ def test_sides_of_different_length_are_refused(binarised: Path, tmp_path: Path) 
     data = shutil.copytree(binarised, tmp_path / "data")
     for suffix in ("bin", "idx"):
         shutil.copy(data / f"valid.en-de.de.{suffix}", data / f"test.en-de.de.{suffix}")
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(UserError) as stopped:
         build(data).load_dataset("test")
-    assert stopped.value.code == (
-        f"moe_nmt: test in {data}: Source and target must contain the same number of examples: "
+    assert str(stopped.value) == (
+        f"test in {data}: Source and target must contain the same number of examples: "
         "binarise it again from files of equal length"
     )
 
 
 def test_a_missing_split_is_named(binarised: Path) -> None:
     task: ExpertParallelTranslationTask = build(binarised)
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(UserError) as stopped:
         task.load_dataset("test2013")
-    assert stopped.value.code == (
-        f"moe_nmt: {binarised} has no test2013: binarise it, or name another split"
+    assert str(stopped.value) == (
+        f"{binarised} has no test2013: binarise it, or name another split"
     )

@@ -11,7 +11,7 @@ from http_server import Server, serve
 from miniature_wmt import CORPORA, Miniature
 
 from moe_nmt.cli.prepare import main
-from moe_nmt.corpus import download as downloading
+from moe_nmt.corpus.sources import download as downloading
 
 
 @pytest.fixture(scope="session")

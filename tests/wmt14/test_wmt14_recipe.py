@@ -24,7 +24,7 @@ from miniature_wmt import (
 from sacrebleu.dataset import DATASETS
 
 from moe_nmt.cli.prepare import main
-from moe_nmt.corpus.registry import read_description
+from moe_nmt.corpus.sources.registry import read_description
 
 LEFT = [left for *_, left in TRAPS if left not in TAKEN]  # source sides of the traps
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from miniature_wmt import CORPORA, DEV, ROOT, TEST
 
-from moe_nmt.corpus.registry import read_description, sacrebleu_set
+from moe_nmt.corpus.sources.registry import read_description, sacrebleu_set
 
 
 def test_descriptions_are_those_of_the_specification() -> None:

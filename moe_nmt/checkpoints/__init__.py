@@ -1,0 +1,1 @@
+"""Checkpoints: read safely, written in shards, made one file, averaged."""

@@ -1,0 +1,1 @@
+"""Which text is kept, and in what form."""

@@ -1,0 +1,59 @@
+"""Dev and test sets: as published, to score against; normalised, to translate; never trained on."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from moe_nmt.corpus.cleaning.normalise import normalise
+from moe_nmt.corpus.sources.sgm import read_segments
+from moe_nmt.files.text import read_text, stop_unless_same, write_lines
+
+Pair = tuple[Path, Path]  # source and target
+
+
+def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> dict[str, Any]:
+    """Writes sets one after another: line by line as published, and normalised.
+
+    No line is left out: those of a set are counted upon.  Returns the numbers of lines, entities
+    and ampersands that stand for themselves.
+    """
+    lines: list[list[str]] = [[], []]
+    plain: list[list[str]] = [[], []]
+    facts: dict[str, Any] = {}
+    for text in texts:
+        counts = []
+        for side, path in enumerate(text):
+            if path.name.endswith(".sgm"):
+                segments = read_segments(path)
+                found = segments.sentences
+                ampersands = (segments.entities, segments.bare_ampersands)
+                facts[path.name] = dict(
+                    zip(("entities", "bare ampersands"), ampersands, strict=True)
+                )
+                plain[side] += map(html.unescape, found) if segments.is_escaped else found
+            else:
+                found = list(read_text(path))
+                plain[side] += found
+            lines[side] += found
+            counts.append(len(found))
+        stop_unless_same(text, counts, "they are no translation of each other; get both again")
+    for side in (0, 1):
+        write_lines(published[side], lines[side])
+        write_lines(normalised[side], map(normalise, plain[side]))
+    return {"lines": len(lines[0]), **facts}
+
+
+def letters(sentence: str) -> str:
+    """What is compared with held-out sentences: letters and digits, without case.
+
+    Copies on the web often differ in quotation marks or spaces only.
+    """
+    return "".join(filter(str.isalnum, sentence.casefold()))
+
+
+def held_out_sentences(paths: Iterable[Path]) -> frozenset[str]:
+    """The sentences of one language that training must not see, as ``letters``."""
+    return frozenset(letters(line) for path in paths for line in read_text(path)) - {""}

@@ -1,0 +1,1 @@
+"""The stages from archives, or one's own text, to binarised data."""

@@ -1,0 +1,92 @@
+"""What the stages of a preparation share: settings, the output folder's names, counts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from moe_nmt.corpus.cleaning.held_out import Pair
+from moe_nmt.corpus.cleaning.languages import Languages
+from moe_nmt.corpus.sources.own_text import OwnText
+from moe_nmt.corpus.sources.registry import Corpus
+from moe_nmt.corpus.subwords.moses import Moses
+from moe_nmt.files.stages import Facts, Stage, Stages
+
+LOST = "lines were lost; is the disk full?"
+
+Text = Corpus | OwnText
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``moe-nmt-prepare`` is asked for; the defaults are the command's."""
+
+    languages: tuple[str, str]
+    train: Sequence[Text]
+    held_out: Mapping[str, Sequence[Text]]  # valid, test, test1, ...
+    folder: Path
+    archives: Path
+    workers: int
+    max_words: int
+    max_ratio: float
+    identify_languages: bool
+    method: str
+    vocabulary: int
+    sample: int
+    coverage: float
+    seed: int
+
+
+class Preparation:
+    """The output folder of some settings, and what its stages have counted so far."""
+
+    def __init__(self, settings: Settings, stages: Stages) -> None:
+        self.settings, self.stages = settings, stages
+        self.folder = settings.folder
+        self.facts: dict[str, Facts] = {}
+        self.languages = Languages(settings.languages) if settings.identify_languages else None
+        self.moses: list[Moses] = []  # for source and target, where subwords are of their tokens
+        if settings.method == "moses-bpe":
+            self.moses = [
+                Moses(language, "--subword moses-bpe", "--subword bpe")
+                for language in settings.languages
+            ]
+        self.words = "tokens" if self.moses else "text"  # the folder of what subwords are made of
+
+    def stage(
+        self,
+        name: str,
+        recipe: Mapping[str, Any],
+        inputs: Mapping[str, Path],
+        outputs: Sequence[str],
+        action: Callable[[], Facts | None],
+    ) -> None:
+        """Runs a stage and remembers what it counted."""
+        stage = Stage(name, recipe, inputs, [Path(output) for output in outputs])
+        self.facts[name] = self.stages.run(stage, action)
+
+    def pair(self, pattern: str) -> tuple[str, str]:
+        """The names of both sides' files, {} filled in with the language."""
+        source, target = self.settings.languages
+        return pattern.format(source), pattern.format(target)
+
+    def files(self, *names: str) -> dict[str, Path]:
+        """Files of the output folder."""
+        return {name: self.folder / name for name in names}
+
+    def two(self, pattern: str) -> Pair:
+        """Both sides' files."""
+        source, target = self.pair(pattern)
+        return self.folder / source, self.folder / target
+
+
+def tools(*packages: str) -> dict[str, str]:
+    """The versions of what a stage's outputs depend on."""
+    return {
+        "unicode": unicodedata.unidata_version,
+        **{package: version(package) for package in ("moe_nmt", *packages)},
+    }

@@ -1,0 +1,59 @@
+"""From published archives, or a user's own text, to binarised data: the stages in their order.
+
+    archives -> raw/ -> clean/ -> text/ -> (tokens/ ->) pieces/ -> binarised/
+
+Every arrow is a stage of ``stages.py``: done once, done again when what it depends on changed.
+Both sides are counted after every stage.
+"""
+
+from __future__ import annotations
+
+from moe_nmt.corpus.preparation.preparation import Preparation, Settings
+from moe_nmt.corpus.preparation.report import write_manifest, write_report
+from moe_nmt.corpus.preparation.subword_stages import (
+    binarised_stage,
+    dictionary_stage,
+    pieces_stage,
+    subwords_stage,
+)
+from moe_nmt.corpus.preparation.text_stages import (
+    clean_stage,
+    held_out_stage,
+    merge_stage,
+    raw_stage,
+    tokens_stage,
+)
+from moe_nmt.errors import UserError
+from moe_nmt.files.stages import Stages
+
+
+def prepare(settings: Settings) -> None:
+    """Does all that is not done yet."""
+    names = [text.name for text in settings.train]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"two training texts are called {name}: leave one out")
+    with Stages(settings.folder) as stages:
+        run(Preparation(settings, stages))
+
+
+def run(work: Preparation) -> None:
+    """All stages."""
+    settings = work.settings
+    for split, texts in settings.held_out.items():
+        held_out_stage(work, split, [raw_stage(work, text) for text in texts])
+    for text in settings.train:
+        clean_stage(work, text.name, raw_stage(work, text))
+    merge_stage(work)
+    splits = ["train", *settings.held_out]
+    if work.moses:
+        for split in splits:
+            tokens_stage(work, split)
+    subwords_stage(work)
+    for split in splits:
+        pieces_stage(work, split)
+    dictionary_stage(work)
+    for split in splits:
+        binarised_stage(work, split)
+    write_report(work.folder / "report.txt", work.facts)
+    write_manifest(work.folder / "manifest.json", work.stages, work.facts)

@@ -1,0 +1,138 @@
+"""The stages from archives, or a user's own files, to clean text (and Moses' tokens)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from moe_nmt.corpus.cleaning.clean import Cleaner, clean
+from moe_nmt.corpus.cleaning.duplicates import merge
+from moe_nmt.corpus.cleaning.held_out import Pair, held_out_sentences, write_held_out
+from moe_nmt.corpus.cleaning.languages import PACKAGE as LANGUAGE_TOOL
+from moe_nmt.corpus.preparation.preparation import LOST, Preparation, Text, tools
+from moe_nmt.corpus.preparation.report import CLEAN, HELD_OUT, filters_of
+from moe_nmt.corpus.sources.archives import extract, fetch, quoted_count
+from moe_nmt.corpus.sources.own_text import OwnText
+from moe_nmt.corpus.subwords.moses import PACKAGE as TOKENIZER
+from moe_nmt.errors import UserError
+from moe_nmt.files.each_line import rewrite
+from moe_nmt.files.stages import Facts
+from moe_nmt.files.text import check_same_count, count_lines, stop_unless_same
+
+
+def raw_stage(work: Preparation, text: Text) -> Pair:
+    """Both sides of a text; a published one is taken out of its archive first."""
+    if isinstance(text, OwnText):
+        return text.paths
+    suffix = ".sgm" if text.members[0].endswith(".sgm") else ""
+    names = work.pair(f"raw/{text.name}.{{}}{suffix}")
+    outputs = work.two(f"raw/{text.name}.{{}}{suffix}")
+
+    def action() -> Facts:
+        archive = fetch(text, work.settings.archives)
+        lines = extract(archive, dict(zip(text.members, outputs, strict=True)))
+        counts = [lines[member] for member in text.members]
+        if not suffix:
+            stop_unless_same(outputs, counts, f"{archive} is not what it should be")
+            quoted_count(text, counts[0])
+        return {"lines": counts[0], "quoted": text.pairs}
+
+    recipe = {"archive": text.checksum.digest, "members": list(text.members)}
+    work.stage(f"raw.{text.name}", recipe, {}, names, action)
+    return outputs
+
+
+def held_out_stage(work: Preparation, split: str, texts: Sequence[Pair]) -> None:
+    """Writes a set as published and normalised."""
+    published, normalised = work.two(f"published/{split}.{{}}"), work.two(f"text/{split}.{{}}")
+    inputs = {
+        f"{number}.{language}": path
+        for number, text in enumerate(texts)
+        for language, path in zip(work.settings.languages, text, strict=True)
+    }
+
+    def action() -> Facts:
+        facts = write_held_out(texts, published, normalised)
+        check_same_count([*published, *normalised], LOST)
+        return facts
+
+    names = [*work.pair(f"published/{split}.{{}}"), *work.pair(f"text/{split}.{{}}")]
+    work.stage(f"{HELD_OUT}{split}", tools(), inputs, names, action)
+
+
+def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
+    """Cleans one corpus."""
+    if texts[0].suffix == ".sgm":
+        raise UserError(f"{texts[0]} is a test set: name text to train on")
+    settings = work.settings
+    held_out = [work.two(f"text/{split}.{{}}") for split in settings.held_out]
+    inputs = dict(zip(work.pair(f"{name}.{{}}"), texts, strict=True))
+    for split in settings.held_out:
+        inputs |= work.files(*work.pair(f"text/{split}.{{}}"))
+    source, target = work.two(f"clean/{name}.{{}}")
+    digests = work.folder / f"clean/{name}.digests"
+
+    def action() -> Facts:
+        sentences = [held_out_sentences(paths) for paths in zip(*held_out, strict=True)]
+        cleaner = Cleaner(
+            settings.max_words,
+            settings.max_ratio,
+            (sentences[0], sentences[1]),
+            work.languages,
+        )
+        outputs = (source, target, digests)
+        facts = clean(name, texts, outputs, cleaner, settings.workers)
+        stop_unless_same(
+            (source, target, digests),
+            [count_lines(source), count_lines(target), facts["left"]],
+            LOST,
+        )
+        return facts
+
+    recipe = {"max-words": settings.max_words, "max-ratio": settings.max_ratio, **tools()}
+    if work.languages is not None:
+        recipe |= {"identify-languages": list(settings.languages), **tools(LANGUAGE_TOOL)}
+    names = [*work.pair(f"clean/{name}.{{}}"), f"clean/{name}.digests"]
+    work.stage(f"{CLEAN}{name}", recipe, inputs, names, action)
+
+
+def merge_stage(work: Preparation) -> None:
+    """Joins the corpora without duplicates."""
+    names = [text.name for text in work.settings.train]
+    corpora = [
+        (*work.two(f"clean/{name}.{{}}"), work.folder / f"clean/{name}.digests") for name in names
+    ]
+    outputs = work.two("text/train.{}")
+    inputs = work.files(
+        *(f"clean/{name}.{kind}" for name in names for kind in (*work.pair("{}"), "digests"))
+    )
+
+    def action() -> Facts:
+        kept = merge(corpora, outputs, work.folder / "clean" / "buckets")
+        lines = check_same_count(outputs, LOST)
+        if lines != sum(kept):
+            raise UserError(f"{outputs[0]} has {lines} lines, not {sum(kept)}: {LOST}")
+        if lines == 0:
+            taken = sum((Counter(work.facts[f"{CLEAN}{name}"]) for name in names), Counter())
+            found = ", ".join(f"{taken[reason]} {reason}" for reason in filters_of(work.facts))
+            raise UserError(
+                f"the filters left none of {taken['pairs']} training pairs ({found}): "
+                "are the files text in UTF-8, and --max-words and --max-ratio right?"
+            )
+        return dict(zip(names, kept, strict=True))
+
+    work.stage("train", {"corpora": names}, inputs, work.pair("text/train.{}"), action)
+
+
+def tokens_stage(work: Preparation, split: str) -> None:
+    """Writes a split as Moses' tokens."""
+    sources, outputs = work.two(f"text/{split}.{{}}"), work.two(f"tokens/{split}.{{}}")
+
+    def action() -> Facts:
+        for source, output, moses in zip(sources, outputs, work.moses, strict=True):
+            rewrite(source, output, moses.corpus_tokens, "tokenising", work.settings.workers)
+        return {"lines": check_same_count([*sources, *outputs], LOST)}
+
+    inputs = work.files(*work.pair(f"text/{split}.{{}}"))
+    names = work.pair(f"tokens/{split}.{{}}")
+    work.stage(f"tokens.{split}", tools(TOKENIZER), inputs, names, action)

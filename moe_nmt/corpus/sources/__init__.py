@@ -1,0 +1,1 @@
+"""Where text comes from: published archives, test sets, a user's own files."""

@@ -1,0 +1,68 @@
+"""A user's own parallel files, given as source target source target ..."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moe_nmt.errors import UserError
+
+
+@dataclass(frozen=True)
+class OwnText:
+    """Two files, which may be compressed, named by what their own names begin with."""
+
+    name: str
+    paths: tuple[Path, Path]
+
+
+def languages_of(asked: Sequence[str] | None, files: Sequence[str]) -> tuple[str, str]:
+    """The two languages: those asked for, else what the names of the first two files end in."""
+    if asked is None and len(files) < 2:
+        raise UserError("name the two languages with --languages")
+    source, target = asked or (suffix(file) for file in files[:2])
+    for language in (source, target):
+        if not language.replace("_", "").isalnum():
+            raise UserError(
+                f"{language!r} is no language: name both, letters and digits, with --languages"
+            )
+    if source == target:
+        raise UserError(
+            f"{source} cannot be both source and target: files come as source target "
+            "source target, or name the two with --languages"
+        )
+    return source, target
+
+
+def suffix(file: str) -> str:
+    """What a name ends in, .gz aside."""
+    return Path(file.removesuffix(".gz")).suffix.removeprefix(".")
+
+
+def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> list[OwnText]:
+    """The texts of an option's files; stops where files are missing or seem to be swapped."""
+    if len(files) % 2:
+        raise UserError(
+            f"{option} has {len(files)} files: they come in pairs, source before target"
+        )
+    texts: list[OwnText] = []
+    for source, target in zip(files[::2], files[1::2], strict=True):
+        if (suffix(source), suffix(target)) == languages[::-1]:
+            raise UserError(
+                f"{option} {source} {target} looks swapped: "
+                f"{languages[0]} comes before {languages[1]}"
+            )
+        for file in (source, target):
+            if not Path(file).is_file():
+                raise UserError(f"{option} {file} is no file")
+        stem = Path(source.removesuffix(".gz")).name.removesuffix(f".{languages[0]}")
+        names = [text.name for text in texts]
+        number = next(n for n in range(1, len(texts) + 2) if numbered(stem, n) not in names)
+        texts.append(OwnText(numbered(stem, number), (Path(source), Path(target))))
+    return texts
+
+
+def numbered(stem: str, number: int) -> str:
+    """Tells texts of the same name apart."""
+    return stem if number == 1 else f"{stem}-{number}"

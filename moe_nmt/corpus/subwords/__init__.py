@@ -1,0 +1,1 @@
+"""Words into subwords and back."""

@@ -1,0 +1,66 @@
+"""Subwords of a SentencePiece unigram model (Kudo 2018)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+
+import sentencepiece
+
+from moe_nmt.errors import UserError
+
+THREADS = 16  # whatever the machine has: sums of floats depend on their number
+
+
+def learn_sentence_pieces(
+    sentences: Iterable[str], size: int, seed: int, coverage: float = 1.0
+) -> bytes:
+    """Learns ``size`` subwords that hold a share of the sentences' characters, by default all."""
+    model = io.BytesIO()
+    sentencepiece.set_random_generator_seed(seed)
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=size,
+            character_coverage=coverage,
+            normalization_rule_name="identity",  # the text is normalised already
+            bos_id=-1,  # fairseq's dictionary has its own
+            eos_id=-1,
+            num_threads=THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UserError(f"--vocabulary {size} {reason(str(error))}") from error
+    return model.getvalue()
+
+
+def reason(message: str) -> str:
+    """Says in the user's terms why SentencePiece refused a vocabulary size."""
+    if most := re.search(r"value <= (\d+)", message):
+        return f"is too many for this text: at most {most[1]}"
+    if fewest := re.search(r"required_chars\. \d+ vs (\d+)", message):
+        return f"is fewer than the characters of this text: at least {fewest[1]}"
+    return f"was refused by SentencePiece: {message}"
+
+
+class SentencePieces:
+    """Splits sentences with a learned model."""
+
+    def __init__(self, model: bytes, seed: int) -> None:
+        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        sentencepiece.set_random_generator_seed(seed)
+
+    def best(self, sentence: str) -> list[str]:
+        """The most probable segmentation."""
+        pieces: list[str] = self.processor.encode(sentence, out_type=str)
+        return pieces
+
+    def sampled(self, sentence: str, alpha: float) -> list[str]:
+        """A segmentation drawn with probability proportional to p^alpha."""
+        pieces: list[str] = self.processor.encode(
+            sentence, out_type=str, enable_sampling=True, alpha=alpha, nbest_size=-1
+        )
+        return pieces

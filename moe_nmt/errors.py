@@ -1,0 +1,37 @@
+"""A user's mistake, and how a command tells of it.
+
+The library raises ``UserError``.  Two doors turn it into a sentence and an exit status: the
+``main`` of each of our commands, and what ``training/hooks.py`` puts round those of fairseq's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """What is wrong, where, and what mends it, in one sentence."""
+
+
+class LimitError(ValueError):
+    """A value outside its limits.
+
+    Args:
+        name: of the field that has the value.
+        limits: what it has to be, as in "must be at least 1, not 0".
+    """
+
+    def __init__(self, name: str, limits: str) -> None:
+        super().__init__(f"{name} {limits}")
+        self.name = name
+        self.limits = limits
+
+
+@contextmanager
+def ending_in_a_sentence() -> Iterator[None]:
+    """Ends the process with a user's mistake as its last words, and status 1."""
+    try:
+        yield
+    except UserError as error:
+        raise SystemExit(f"moe_nmt: {error}") from error

@@ -1,0 +1,1 @@
+"""What corpus, evaluation and training share: files, processes, progress, stages.  No torch."""

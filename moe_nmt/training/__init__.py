@@ -1,0 +1,1 @@
+"""How fairseq's commands start and train where experts live on several workers."""

@@ -1,0 +1,238 @@
+"""All that is changed in fairseq: what, why, and which of its lines make it necessary.
+
+Two changes stay once the plugin is loaded, those of ``lasting``.  They look at a command's task and
+model, and where one of these is ours the command runs with the others, those of ``changes``, in
+place.  Whatever is neither runs as if this package were not there.
+
+Besides these, ``checkpoints.reading.allow_fairseq_types`` names types to torch, by its own means.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from fairseq import checkpoint_utils, utils
+from fairseq.distributed import utils as distributed_utils
+from fairseq.file_io import PathManager
+from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+from fairseq.tasks import TASK_REGISTRY
+from torch import Tensor
+
+from moe_nmt.checkpoints.reading import read
+from moe_nmt.checkpoints.shards import refuse_sharded, remove_unnamed_experts
+from moe_nmt.distributed import total_norm
+from moe_nmt.distributed.gradients import by_workers
+from moe_nmt.errors import UserError, ending_in_a_sentence
+from moe_nmt.search.unknown_words import word_translations
+from moe_nmt.training.launch import start, stopping_together
+from moe_nmt.training.trainer import ExpertTrainer
+
+
+class Change(NamedTuple):
+    """A name of fairseq's, and what it is to mean: a function of what it meant."""
+
+    owner: Any
+    name: str
+    instead: Callable[[Any], Any]
+
+    def make(self) -> Any:
+        """Puts it in place; what was there."""
+        before = vars(self.owner)[self.name]
+        setattr(self.owner, self.name, self.instead(getattr(self.owner, self.name)))
+        return before
+
+
+def lasting() -> list[Change]:
+    """The two doors, where a user's mistake becomes a sentence and an exit status."""
+    changes = [
+        # fairseq_cli/{train,hydra_train,validate,interactive,eval_lm}.py call it; it starts several
+        # workers on GPUs only (distributed/utils.py, infer_init_method).
+        Change(distributed_utils, "call_main", instead_of_call_main),
+    ]
+    if (generate := sys.modules.get("fairseq_cli.generate")) is not None:
+        # Its cli_main calls main(args) past call_main.
+        changes.append(Change(generate, "main", instead_of_generating))
+    return changes
+
+
+def changes() -> list[Change]:
+    """What holds while a command with a task or a model of ours runs."""
+    changes = [
+        # It gathers through CUDA tensors alone (distributed/utils.py, all_gather_list), and
+        # fairseq_cli/validate.py and trainer.py need it on CPUs too.
+        Change(distributed_utils, "all_gather_list", instead_of_gathering),
+        # It takes the norm without experts (utils.py: "if not hasattr(p, 'expert')"), called by
+        # every optimizer's clip_grad_norm, and so misses what overflows in half precision.
+        Change(utils, "clip_grad_norm_", instead_of_clipping),
+        # checkpoint_utils.save_checkpoint copies onto the last good checkpoint (file_io.py, copy):
+        # a kill at that moment leaves half of it.
+        Change(PathManager, "copy", instead_of_copying),
+        # It removes old checkpoints itself, and not the experts beside them.
+        Change(checkpoint_utils, "save_checkpoint", instead_of_saving),
+        # generate, validate and interactive load by it; a bad file fails deep inside torch, an
+        # absent one by an IOError.
+        Change(checkpoint_utils, "load_model_ensemble_and_task", instead_of_loading),
+        # It reads --replace-unk without a file as a file named "@@ "; see search/unknown_words.py.
+        Change(utils, "load_align_dict", lambda _: word_translations),
+    ]
+    if (train := sys.modules.get("fairseq_cli.train")) is not None:
+        # Its main names the class: "trainer = Trainer(cfg, task, model, criterion, quantizer)".
+        changes.append(Change(train, "Trainer", lambda _: ExpertTrainer))
+    return changes
+
+
+def install() -> None:
+    """Makes the lasting changes; again only where they are not made yet."""
+    for change in lasting():
+        if not hasattr(getattr(change.owner, change.name), "__wrapped__"):
+            change.make()
+
+
+@contextmanager
+def in_place() -> Iterator[None]:
+    """Makes the other changes for as long as it lasts."""
+    with ExitStack() as stack:
+        for change in changes():
+            stack.callback(setattr, change.owner, change.name, change.make())
+        yield
+
+
+def is_ours(task: str | None, model: str | None) -> bool:
+    """Whether a task or a model, by the names of their registries, is one of this package's.
+
+    So is one that is derived from them.
+    """
+    found = (
+        TASK_REGISTRY.get(task),
+        ARCH_MODEL_REGISTRY.get(model),
+        MODEL_REGISTRY.get(model),
+    )
+    package = __name__.partition(".")[0]
+    return any(
+        base.__module__.partition(".")[0] == package
+        for component in found
+        if component is not None
+        for base in component.__mro__
+    )
+
+
+def run(main: Callable[..., None], cfg: Any, **kwargs: Any) -> None:
+    """Runs a command of ours on this worker, a child process of its own perhaps."""
+    with ending_in_a_sentence(), in_place():
+        stopping_together(main, cfg, **kwargs)
+
+
+def instead_of_call_main(call_main: Callable[..., None]) -> Callable[..., None]:
+    """Starts our commands on several workers of every kind."""
+
+    @functools.wraps(call_main)
+    def call(cfg: Any, main: Callable[..., None], **kwargs: Any) -> None:
+        names = [getattr(part, "_name", None) for part in (cfg.task, cfg.model)]
+        if not is_ours(*names):
+            call_main(cfg, main, **kwargs)
+            return
+        use_no_tpu(cfg.common)
+        with ending_in_a_sentence():
+            start(cfg, functools.partial(run, main), kwargs, call_main)
+
+    return call
+
+
+def instead_of_generating(main: Callable[..., Any]) -> Callable[..., Any]:
+    """Translates; fairseq-generate starts no workers."""
+
+    @functools.wraps(main)
+    def generate(args: Any) -> Any:
+        if not (isinstance(args, Namespace) and is_ours(args.task, getattr(args, "arch", None))):
+            return main(args)
+        use_no_tpu(args)
+        with ending_in_a_sentence(), in_place():
+            return main(args)
+
+    return generate
+
+
+def use_no_tpu(options: Any) -> None:
+    """fairseq takes everybody who asks for bfloat16 to have a TPU (options.py)."""
+    if options.tpu and utils.xm is None:  # torch_xla is not installed
+        options.tpu = False
+
+
+def instead_of_gathering(all_gather_list: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """Gathers Python objects from all workers, on CPUs too."""
+
+    def gather(data: Any, group: Any = None, max_size: int = 16384) -> list[Any]:
+        if torch.cuda.is_available():
+            return all_gather_list(data, group, max_size)
+        found: list[Any] = [None] * dist.get_world_size(group)
+        dist.all_gather_object(found, data, group)
+        return found
+
+    return gather
+
+
+def instead_of_clipping(clip_grad_norm: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Clips by the norm of all gradients, those of every worker's experts among them."""
+
+    def clip(params: Any, max_norm: float, aggregate_norm_fn: Any = None) -> Tensor:
+        params = [params] if isinstance(params, Tensor) else list(params)
+        if not by_workers(params):
+            return clip_grad_norm(params, max_norm, aggregate_norm_fn)
+        norm = total_norm(params)
+        if max_norm > 0:
+            torch.nn.utils.clip_grads_with_norm_(params, max_norm, norm)
+        return norm
+
+    return clip
+
+
+def instead_of_copying(copy: Callable[..., bool]) -> Any:
+    """A copy appears at once or never."""
+
+    def copy_and_rename(src_path: str, dst_path: str, overwrite: bool = False) -> bool:
+        temporary = f"{dst_path}.part"
+        copied = copy(src_path, temporary, overwrite=True)
+        PathManager.rename(temporary, dst_path)
+        return copied
+
+    return staticmethod(copy_and_rename)
+
+
+def instead_of_saving(save_checkpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Removes the folders of experts that a new checkpoint has made superfluous."""
+
+    # It keeps the best score so far as an attribute of what bears its name.
+    @functools.wraps(save_checkpoint)
+    def save(cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        saved = save_checkpoint(cfg, trainer, *args, **kwargs)
+        if trainer.is_data_parallel_master and not cfg.no_save:
+            remove_unnamed_experts(Path(cfg.save_dir))
+        return saved
+
+    return save
+
+
+def instead_of_loading(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuses a checkpoint that cannot be used in one sentence."""
+
+    def checked_load(
+        filenames: Any, arg_overrides: Any = None, task: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        for filename in filter(PathManager.exists, filenames):
+            refuse_sharded(filename, read(Path(filename)))
+        try:
+            return load(filenames, arg_overrides, task, *args, **kwargs)
+        except OSError as error:
+            if not str(error).startswith("Model file not found"):
+                raise
+            raise UserError(str(error)) from error
+
+    return checked_load
