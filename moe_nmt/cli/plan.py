@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from moe_nmt.cli import command_parser
 from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.tables import table
 from moe_nmt.models.architectures import ARCHITECTURES
 
 
@@ -41,16 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         dictionary.add_symbol(f"word{index}")
     task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
     kinds = ("LSTM", "experts", "gates", "attention", "softmax")
-    print(f"{'':20}{'parameters':>12}  multiply-adds per time step, in millions")
-    print(f"{'':20}{'millions':>12}{'all':>10}" + "".join(f"{kind:>10}" for kind in kinds))
+    rows = [["", "parameters", "operations", *kinds]]
     for name in args.architecture:
         with torch.device("meta"):
             model = GNMTMoEModel.build_model(GNMTMoEConfig(**ARCHITECTURES[name]), task)
         count = operations(model)
-        print(
-            f"{name:20}{parameters(model).total() / 1e6:12.1f}{count.total() / 1e6:10.2f}", end=""
+        millions = [count.total(), *(count[kind] for kind in kinds)]
+        rows.append(
+            [
+                name,
+                f"{parameters(model).total() / 1e6:.1f}",
+                *(f"{number / 1e6:.2f}" for number in millions),
+            ]
         )
-        print("".join(f"{count[kind] / 1e6:10.2f}" for kind in kinds))
+    print("in millions: parameters, and operations (multiply-adds) per time step, all and by kind")
+    print(table(rows))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from moe_nmt.evaluation.significance import Comparison, Significance
+from moe_nmt.files.tables import table
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,20 @@ class Report:
         systems = [*dict.fromkeys(row.system for row in self.rows)]
         measures = [*dict.fromkeys(row.measure for row in self.rows)]
         cells = {(row.system, row.measure): str(row) for row in self.rows}
-        table = [["", *systems]]
-        table += [
+        scores = [["", *systems]]
+        scores += [
             [name, *(cells.get((system, name), "-") for system in systems)] for name in measures
         ]
-        parts = [aligned(table)]
+        parts = [table(scores)]
         if any(row.deviation is not None for row in self.rows):
             parts.append("(mean ± standard deviation, number of runs)")
-        parts += ["", aligned(dict.fromkeys((row.measure, row.signature) for row in self.rows))]
+        parts += ["", table(dict.fromkeys((row.measure, row.signature) for row in self.rows), "l")]
         lines = [(row.system, row.measure, line) for row in self.rows for line in row.lines if line]
         if lines:
-            parts += ["", aligned(lines)]
+            parts += ["", table(lines, "l")]
         if self.significance is not None:
             parts += ["", f"against the baseline, {systems[0]} (* p < 0.05):"]
-            parts.append(aligned([HEAD, *map(columns, self.significance.comparisons)]))
+            parts.append(table([HEAD, *map(columns, self.significance.comparisons)], SIDES))
             parts += self.significance.signatures
         return "\n".join(parts)
 
@@ -82,13 +83,14 @@ class Report:
 
 
 HEAD = ("", "", "score", "mean ± 95%", "differing", "p (bootstrap)", "p (randomisation)")
+SIDES = "llrrrl"  # a star follows some p
 
 
 def columns(comparison: Comparison) -> tuple[str, ...]:
     """A line of the table of comparisons."""
 
     def p(value: float | None) -> str:
-        return "-" if value is None else f"{value:.4f}{'*' if value < 0.05 else ' '}"
+        return "-" if value is None else f"{value:.4f}{'*' if value < 0.05 else ''}"
 
     return (
         comparison.system,
@@ -98,14 +100,4 @@ def columns(comparison: Comparison) -> tuple[str, ...]:
         str(comparison.differing) if comparison.differing else "-",
         p(comparison.p_bootstrap),
         p(comparison.p_randomisation),
-    )
-
-
-def aligned(table: Iterable[Sequence[str]]) -> str:
-    """Columns two spaces apart."""
-    lines = [*table]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
     )

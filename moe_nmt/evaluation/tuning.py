@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moe_nmt.evaluation.heat_map import Axis, heat_map
-from moe_nmt.evaluation.report import aligned
 from moe_nmt.evaluation.rescoring import NBest
+from moe_nmt.files.tables import table
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Surface:
 
     def __str__(self) -> str:
         """What the command prints."""
-        table = [["alpha \\ beta", *(f"{beta:g}" for beta in self.betas)]]
+        rows = [["alpha \\ beta", *(f"{beta:g}" for beta in self.betas)]]
         for alpha, line in zip(self.alphas, self.bleu, strict=True):
-            table.append([f"{alpha:g}", *(f"{bleu:.2f}" for bleu in line)])
+            rows.append([f"{alpha:g}", *(f"{bleu:.2f}" for bleu in line)])
         alpha, beta, bleu = self.best
         return "\n".join(
             [
-                aligned(table),
+                table(rows),
                 f"{self.measure}, {self.hypotheses} hypotheses of {self.sentences} sentences",
                 f"as decoded: BLEU {self.as_decoded:.2f}",
                 f"best: alpha {alpha:g}, beta {beta:g}: BLEU {bleu:.2f}",

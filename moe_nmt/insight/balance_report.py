@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from moe_nmt.files.tables import table
 from moe_nmt.moe.balance import balance_figures
 from moe_nmt.moe.gate import Gate
 
@@ -46,16 +47,9 @@ def expert_use(
 def balance_table(use: dict[str, tuple[Tensor, Tensor]]) -> str:
     """The balance of each mixture as lines of text."""
     head = ("mixture", "experts", "CV(importance)", "CV(load)", "max/mean load", "unused")
-    lines = ["  ".join(f"{title:>14}" for title in head)]
+    rows: list[tuple[str, ...]] = [head]
     for name, (importance, load) in use.items():
         figures = balance_figures(importance, load)
-        values = (
-            name,
-            str(load.numel()),
-            f"{figures.importance_cv:.3f}",
-            f"{figures.load_cv:.3f}",
-            f"{figures.max_over_mean_load:.3f}",
-            str(int((load == 0).sum())),
-        )
-        lines.append("  ".join(f"{value:>14}" for value in values))
-    return "\n".join(lines)
+        balance = (f"{value:.3f}" for value in vars(figures).values())
+        rows.append((name, str(load.numel()), *balance, str(int((load == 0).sum()))))
+    return table(rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_nmt.files.command_stage import CHECKOUT, run_command
+from moe_nmt.files.tables import markdown
 from moe_nmt.insight.balance_report import expert_use
 from moe_nmt.insight.held_out import Batches, perplexity
 from moe_nmt.moe.balance import balance_figures
@@ -106,20 +107,14 @@ def tables(results: Mapping[Training, Measurement]) -> str:
     settings = list(dict.fromkeys(training.setting for training in results))
     parts = []
     for mixture in mixtures:
-        head = ("w_importance", "w_load", "perplexity", *FIGURES)
-        lines = [f"{mixture}, {len(seeds)} seeds:", "", row(head), row(["---"] * len(head))]
+        rows: list[tuple[str, ...]] = [("w_importance", "w_load", "perplexity", *FIGURES)]
         for setting in settings:
             mine = [result for training, result in results.items() if training.setting == setting]
             columns = [[result.perplexity for result in mine]]
             columns += [list(c) for c in zip(*(r.balance[mixture] for r in mine), strict=True)]
-            lines.append(row([*map(str, setting), *map(mean_and_deviation, columns)]))
-        parts.append("\n".join(lines))
+            rows.append((*map(str, setting), *map(mean_and_deviation, columns)))
+        parts.append(f"{mixture}, {len(seeds)} seeds:\n\n{markdown(rows, 'r')}")
     return "\n\n".join(parts)
-
-
-def row(cells: Sequence[str]) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

@@ -19,7 +19,8 @@ def test_one_line_for_each_architecture_asked_for(
 ) -> None:
     plan(monkeypatch, "gnmt_moe_2048h", "gnmt_dense", "--vocabulary", "32768")
     _, head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == (["millions", "all", "LSTM", "experts", "gates", "attention", "softmax"])
+    kinds = ["LSTM", "experts", "gates", "attention", "softmax"]
+    assert head.split() == ["parameters", "operations", *kinds]
     assert [row.split() for row in rows] == [
         ["gnmt_moe_2048h", "8694.4", "85.62", "51.38", "16.78", "0.16", "0.52", "16.78"],
         ["gnmt_dense", "102.3", "68.68", "51.38", "0.00", "0.00", "0.52", "16.78"],

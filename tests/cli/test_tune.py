@@ -50,9 +50,9 @@ def test_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ]
     )
     assert capsys.readouterr().out.splitlines() == [
-        "alpha \\ beta  0",
-        "0             0.00",
-        "2             0.00",
+        "alpha \\ beta       0",
+        "0               0.00",
+        "2               0.00",
         "2.1           100.00",
         "nrefs:1|case:mixed|tok:13a-sacrebleu-2.6.0|compounds:whole|smooth:none, "
         "2 hypotheses of 1 sentences",

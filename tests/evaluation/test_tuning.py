@@ -32,9 +32,9 @@ def test_the_surface() -> None:
     assert found.bleu[1, 0] == found.bleu[1, 1] < 100 == found.bleu[1, 2]
     assert (found.sentences, found.hypotheses) == (2, 4)
     assert str(found).splitlines() == [
-        "alpha \\ beta  0      0.1    0.5",
-        f"0             {low:<5.2f}  {low:<5.2f}  {high:.2f}",
-        f"1             {found.bleu[1, 0]:<5.2f}  {found.bleu[1, 0]:<5.2f}  100.00",
+        "alpha \\ beta      0    0.1     0.5",
+        f"0             {low:5.2f}  {low:5.2f}  {high:6.2f}",
+        f"1             {found.bleu[1, 0]:5.2f}  {found.bleu[1, 0]:5.2f}  100.00",
         "multi-bleu, 4 hypotheses of 2 sentences",
         f"as decoded: BLEU {found.as_decoded:.2f}",
         "best: alpha 1, beta 0.5: BLEU 100.00",

@@ -9,6 +9,7 @@ from typing import Any
 
 from moe_nmt.corpus.cleaning.clean import FILTERS
 from moe_nmt.files.stages import Facts, Stages, read_record
+from moe_nmt.files.tables import table
 from moe_nmt.files.text import write_lines
 
 CLEAN, BINARISED, HELD_OUT = "clean.", "binarised.", "held-out."
@@ -17,51 +18,39 @@ CLEAN, BINARISED, HELD_OUT = "clean.", "binarised.", "held-out."
 def write_report(path: Path, facts: Mapping[str, Facts]) -> None:
     """Writes the table: what each filter took from each corpus, and the sizes of the splits."""
     filters = filters_of(facts)
-    rows = [["training", "pairs", *filters, "duplicate", "kept"]]
+    corpora: list[list[Any]] = []
     for name, kept in facts["train"].items():
         counts = facts[f"{CLEAN}{name}"]
         taken = [counts[reason] for reason in filters]
-        numbers = [counts["pairs"], *taken, counts["left"] - kept, kept]
-        rows.append([name, *map(str, numbers)])
-    sums = [sum(map(int, column)) for column in list(zip(*rows[1:], strict=True))[1:]]
-    rows.append(["all", *map(str, sums)])
-    lines = table(rows)
-    sizes = [["binarised", "language", "sentences", "subwords", "unknown"]]
+        corpora.append([name, counts["pairs"], *taken, counts["left"] - kept, kept])
+    sums = [sum(column) for column in [*zip(*corpora, strict=True)][1:]]
+    head = ["training", "pairs", *filters, "duplicate", "kept"]
+    tables = [table([head, *corpora, ["all", *sums]])]
+    sizes: list[list[Any]] = [["binarised", "language", "sentences", "subwords", "unknown"]]
     for stage, counted in facts.items():
         if stage.startswith(BINARISED):
             for language, numbers in counted.items():
-                sizes.append([stage.removeprefix(BINARISED), language, *map(str, numbers.values())])
-    lines += ["", *table(sizes)]
-    entities = [["held out", "entities", "bare ampersands"]]
+                sizes.append([stage.removeprefix(BINARISED), language, *numbers.values()])
+    tables.append(table(sizes, "llr"))
+    entities: list[list[Any]] = [["held out", "entities", "bare ampersands"]]
     for stage, counted in facts.items():
         if stage.startswith(HELD_OUT):
             entities += [
-                [file, *map(str, numbers.values())]
+                [file, *numbers.values()]
                 for file, numbers in counted.items()
                 if isinstance(numbers, Mapping)
             ]
     if len(entities) > 1:
-        lines += ["", *table(entities)]
-    write_lines(path, lines)
-    print("\n".join(lines), flush=True)
+        tables.append(table(entities))
+    report = "\n\n".join(tables)
+    write_lines(path, [report])
+    print(report, flush=True)
 
 
 def filters_of(facts: Mapping[str, Facts]) -> list[str]:
     """The filters that were at work."""
     cleaned = [counts for stage, counts in facts.items() if stage.startswith(CLEAN)]
     return [name for name in FILTERS if all(name in counts for counts in cleaned)]
-
-
-def table(rows: list[list[str]]) -> list[str]:
-    """Rows of words in columns: the first to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
 
 
 def write_manifest(path: Path, stages: Stages, names: Mapping[str, Any]) -> None:
