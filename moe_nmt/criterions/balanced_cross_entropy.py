@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
@@ -16,6 +16,17 @@ from moe_nmt.modules.projected_loss import projected_cross_entropy
 from moe_nmt.moe.balance import balance_figures, importance_loss, load_loss
 from moe_nmt.moe.routing import Routing
 from moe_nmt.options import option
+
+
+class Figures(NamedTuple):
+    """What is logged of every mixture, each figure after the mixture's name."""
+
+    importance_cv: Tensor  # []
+    load_cv: Tensor  # []
+    max_over_mean_load: Tensor  # []
+    importance_loss: Tensor  # []
+    load_loss: Tensor  # []
+    gate_loss: Tensor  # []
 
 
 @dataclass
@@ -86,15 +97,13 @@ class BalancedCrossEntropy(FairseqCriterion):
             of_importance = self.importance_weight * importance_loss(routing)
             of_load = self.load_weight * load_loss(routing)
             total = total + of_importance + of_load + routing.auxiliary_loss
-            figures = balance_figures(routing.importance, routing.load)
-            log |= {
-                f"{name}_importance_cv": figures.importance_cv,
-                f"{name}_load_cv": figures.load_cv,
-                f"{name}_max_over_mean_load": figures.max_over_mean_load,
-                f"{name}_importance_loss": of_importance.detach(),
-                f"{name}_load_loss": of_load.detach(),
-                f"{name}_gate_loss": routing.auxiliary_loss.detach(),
-            }
+            figures = Figures(
+                **vars(balance_figures(routing.importance, routing.load)),
+                importance_loss=of_importance.detach(),
+                load_loss=of_load.detach(),
+                gate_loss=routing.auxiliary_loss.detach(),
+            )
+            log |= {f"{name}_{figure}": value for figure, value in figures._asdict().items()}
         return total, log
 
     @classmethod
@@ -109,7 +118,7 @@ class BalancedCrossEntropy(FairseqCriterion):
         metrics.log_scalar("nll_loss", total("nll_loss") / ntokens / math.log(2), ntokens, round=3)
         metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
         for name in sorted({name for log in logging_outputs for name in log}):
-            if name.startswith(("encoder_", "decoder_")):
+            if name.endswith(Figures._fields):
                 metrics.log_scalar(name, total(name) / sample_size, sample_size, round=3)
 
     @staticmethod

@@ -117,6 +117,20 @@ def test_metrics_are_means_over_all_batches_and_perplexity_is_the_translations_a
     assert values["encoder_1_load_cv"] == 0.2
 
 
+def test_a_mixture_may_have_any_name() -> None:
+    mixture, loss = build().train(), criterion()
+    routing = mixture(**BATCH["net_input"])[1]["routings"]["encoder_1"]
+    _, figures = loss.balance({"language_model": routing})
+    log = {name: WORDS * value for name, value in figures.items()}
+    rest = {"loss": 8.0, "nll_loss": 2.0, "ntokens": WORDS, "sample_size": WORDS, "other": 1.0}
+    with metrics.aggregate(new_root=True) as aggregated:
+        BalancedCrossEntropy.reduce_metrics([log | rest])
+    values = aggregated.get_smoothed_values()
+    assert values.keys() == {"loss", "nll_loss", "ppl", *figures}
+    for name, value in figures.items():
+        assert values[name] == pytest.approx(value.item(), abs=0.001)
+
+
 def test_logging_outputs_are_summed_over_workers() -> None:
     assert BalancedCrossEntropy.logging_outputs_can_be_summed()
 
