@@ -17,6 +17,7 @@ from http_server import serve
 from moe_nmt.corpus.sources import download as downloading
 from moe_nmt.corpus.sources.download import download
 from moe_nmt.corpus.sources.multi30k import get_raw, read_description
+from moe_nmt.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST = "test_2016_flickr"
@@ -151,13 +152,13 @@ def test_a_download_that_cannot_be_is_one_sentence(
     tmp_path.joinpath("served").mkdir()
     with (
         serve(tmp_path / "served") as server,
-        pytest.raises(SystemExit, match=r"/absent: the server answered 404 .*; check .*yourself$"),
+        pytest.raises(UserError, match=r"/absent: the server answered 404 .*; check .*yourself$"),
     ):
         download([f"{server.address}/absent"], target)
     assert len(server.asked("absent")) == 1
-    with pytest.raises(SystemExit, match=r"cannot download .*: .*[Rr]efused"):
+    with pytest.raises(UserError, match=r"cannot download .*: .*[Rr]efused"):
         download([server.address], target)
-    with pytest.raises(SystemExit, match="cannot download nowhere: that is no address"):
+    with pytest.raises(UserError, match="cannot download nowhere: that is no address"):
         download(["nowhere"], target)
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
@@ -187,7 +188,7 @@ def test_raw_files_are_checked(damage: object, message: str, tmp_path: Path) -> 
     corpus = read_description(publish(tmp_path))
     assert callable(damage)
     damage(tmp_path / "train.en.gz")
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         get_raw(corpus, ("en", "de"), tmp_path, tmp_path / "download", tmp_path / "raw")
 
 

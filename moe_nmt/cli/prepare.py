@@ -10,6 +10,7 @@ from pathlib import Path
 from moe_nmt.cli import command_parser
 from moe_nmt.corpus.preparation.preparation import Settings
 from moe_nmt.corpus.preparation.prepare import prepare
+from moe_nmt.corpus.sources.collection import read_collection
 from moe_nmt.corpus.sources.own_text import languages_of, own_texts
 from moe_nmt.corpus.sources.registry import find_corpus
 from moe_nmt.corpus.subwords.subword import METHODS
@@ -30,7 +31,12 @@ def build_parser() -> argparse.ArgumentParser:
     text = parser.add_argument_group("text")
     text.add_argument("--train", nargs="+", default=[], metavar="FILE", help="own files")
     text.add_argument(
-        "--corpora", nargs="+", default=[], metavar="YAML", help="descriptions of published corpora"
+        "--corpora",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="published corpora: wmt14_europarl, say, of whose description python -m moe_nmt data "
+        "prints the folder, or paths of such descriptions",
     )
     for split, what in (("valid", "one set after another"), ("test", "each a test set of its own")):
         text.add_argument(f"--{split}", nargs="+", default=[], metavar="FILE", help=what)
@@ -39,13 +45,20 @@ def build_parser() -> argparse.ArgumentParser:
             nargs="+",
             default=[],
             metavar="NAME",
-            help="test sets of sacreBLEU, or descriptions",
+            help="test sets of sacreBLEU, or as --corpora",
         )
     text.add_argument(
         "--languages",
         nargs=2,
         metavar=("SOURCE", "TARGET"),
         help="default: what the names of the first files end in",
+    )
+    text.add_argument(
+        "--wmt14",
+        choices=[*read_collection("wmt14")],
+        metavar="PAIR",
+        help="the corpora of WMT'14, newstest2012 and 2013 as dev set and all of newstest2014 as "
+        "test set, where --corpora, --valid-sets and --test-sets name no others: %(choices)s",
     )
     folders = parser.add_argument_group("folders")
     folders.add_argument("--destdir", type=Path, required=True, metavar="FOLDER")
@@ -107,11 +120,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def take_wmt14(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Puts what belongs to WMT'14 where nothing else was named."""
+    if args.languages is not None:
+        parser.error("--wmt14 names the languages: leave --languages out")
+    args.languages = args.wmt14.split("-")
+    for option, names in vars(read_collection("wmt14")[args.wmt14]).items():
+        setattr(args, option, getattr(args, option) or names)
+
+
 @ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = build_parser()
     args = parser.parse_args(arguments)
+    if args.wmt14 is not None:
+        take_wmt14(parser, args)
     if not args.train and not args.corpora:
         parser.error("name text to train on with --train or --corpora")
     if not args.valid and not args.valid_sets:

@@ -9,6 +9,7 @@ from torch import Tensor
 from moe_nmt.checkpoints.choice import best, between, last
 from moe_nmt.checkpoints.reading import allow_fairseq_types
 from moe_nmt.cli.average import main
+from moe_nmt.errors import UserError
 
 
 def save(path: Path, number: int, **model: Tensor) -> Path:
@@ -86,7 +87,7 @@ def test_update_checkpoints_go_by_update(checkpoints: Path, tmp_path: Path) -> N
     names = [path.name for path in last(tmp_path, 2, "update")]
     assert names == ["checkpoint_9_900.pt", "checkpoint_10_1000.pt"]
     assert last(tmp_path, 1, "epoch")[0].name == "checkpoint11.pt"
-    with pytest.raises(SystemExit, match="choose with --kind epoch or --kind update"):
+    with pytest.raises(UserError, match="choose with --kind epoch or --kind update"):
         last(tmp_path, 1, None)
     for path in tmp_path.glob("checkpoint[0-9]*.pt"):
         path.unlink()
@@ -123,10 +124,10 @@ def test_best_takes_a_checkpoint_under_two_names_once(tmp_path: Path) -> None:
     validated(tmp_path / "checkpoint2.pt", 200, 1.999)
     torch.save({"model": {}}, tmp_path / "checkpoint5.pt")  # nobody knows how good
     assert best(tmp_path, 2) == [kept, tmp_path / "checkpoint3.pt"]  # the earlier of the equal
-    with pytest.raises(SystemExit) as stop:
+    with pytest.raises(UserError) as stop:
         best(tmp_path, 4)
     assert str(stop.value) == (
-        f"moe_nmt: {tmp_path} has 3 validated checkpoints, fewer than --best 4: "
+        f"{tmp_path} has 3 validated checkpoints, fewer than --best 4: "
         "ask for fewer, or train with --keep-best-checkpoints 4"
     )
 
@@ -140,14 +141,13 @@ def test_best_reads_what_fairseq_saved(checkpoint: Path, tmp_path: Path) -> None
 def test_between_takes_both_ends(checkpoints: Path) -> None:
     names = [path.name for path in between(checkpoints, 9, 10, None)]
     assert names == ["checkpoint9.pt", "checkpoint10.pt"]
-    with pytest.raises(SystemExit, match=r"^moe_nmt: --between 11 9: the smaller number com"):
+    with pytest.raises(UserError, match=r"^--between 11 9: the smaller number com"):
         between(checkpoints, 11, 9, None)
     for first, final in ((8, 10), (9, 12)):
-        with pytest.raises(SystemExit) as stop:
+        with pytest.raises(UserError) as stop:
             between(checkpoints, first, final, None)
         assert str(stop.value) == (
-            f"moe_nmt: {checkpoints} lacks the checkpoint of epoch {first} or {final}: "
-            "it has 9, 10, 11"
+            f"{checkpoints} lacks the checkpoint of epoch {first} or {final}: it has 9, 10, 11"
         )
 
 

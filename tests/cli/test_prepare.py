@@ -191,6 +191,8 @@ def cut_off(path: Path) -> None:
         ("--train a b --valid valid.en valid.de", "'' is no language: name both"),
         ("--train a.en a.de --valid valid.en test.de", "valid.en has 50 lines but test.de has 61"),
         ("--corpora x --valid-sets wmt12 --languages en de", "x is neither a .yaml file nor a tes"),
+        ("--corpora x --valid-sets wmt12 --languages en de", "nor one of wmt14_commoncrawl, w"),
+        ("--corpora wmt14_un --valid-sets wmt12 --languages en de", "un.yaml has no en-de: it has"),
         ("--corpora x.yaml --valid-sets wmt12 --languages en de", "cannot read x.yaml: No such"),
         ("--corpora a.yaml --valid-sets wmt12 --languages en de", "a.yaml is no corpus descriptio"),
         ("--corpora x.yaml --valid-sets wmt12", "name the two languages with --languages"),

@@ -11,6 +11,8 @@ import yaml
 
 from moe_nmt.errors import UserError
 
+FOLDER = "that python -m moe_nmt data prints"  # of the examples, wherever the package lies
+
 
 @contextmanager
 def description(path: Path, needs: str) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.sources.description import description
+from moe_nmt.corpus.sources.description import FOLDER, description
 from moe_nmt.corpus.sources.download import download
 from moe_nmt.errors import UserError
 from moe_nmt.files.text import readable, written_whole
@@ -34,7 +34,8 @@ class Corpus:
 
 def read_description(path: Path) -> Corpus:
     """Reads a corpus description."""
-    with description(path, "url and splits, as data/multi30k.yaml has them") as data:
+    needs = f"url and splits, as multi30k.yaml has them in the folder {FOLDER}"
+    with description(path, needs) as data:
         splits = {
             name: Split(int(split["lines"]), dict(split["sha256"]))
             for name, split in data["splits"].items()

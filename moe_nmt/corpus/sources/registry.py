@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 from sacrebleu.dataset import DATASETS
 
-from moe_nmt.corpus.sources.description import description
+from moe_nmt.corpus.sources.description import FOLDER, description
 from moe_nmt.corpus.sources.download import Checksum
 from moe_nmt.errors import UserError
+from moe_nmt.files.resources import DESCRIPTIONS, resources
 
-SUFFIXES = (".yaml", ".yml")  # of descriptions; other names are sacreBLEU's
+SUFFIXES = (".yaml", ".yml")  # of descriptions named by their path
+NEEDS = f"name, archive and pairs, as wmt14_europarl.yaml has them in the folder {FOLDER}"
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,33 @@ class Corpus:
 
 
 def find_corpus(name: str, languages: tuple[str, str]) -> Corpus:
-    """The corpus of a description's path or of a name in sacreBLEU's registry."""
+    """The corpus of a description, by its path or as one of ours, or of sacreBLEU's registry."""
     if name.endswith(SUFFIXES):
         return read_description(Path(name), languages)
-    return sacrebleu_set(name, languages)
+    if name in DATASETS:
+        return sacrebleu_set(name, languages)
+    ours = descriptions()
+    if name not in ours:
+        raise UserError(
+            f"{name} is neither a .yaml file nor a test set of sacreBLEU, which sacrebleu --list "
+            f"names, nor one of {', '.join(ours)}"
+        )
+    return read_description(ours[name], languages)
+
+
+def descriptions() -> dict[str, Path]:
+    """The descriptions of one archive each that travel with the package, by name."""
+    found = {}
+    for path in sorted(resources(DESCRIPTIONS).glob("*.yaml")):
+        with description(path, NEEDS) as data:
+            if "archive" in data:
+                found[path.stem] = path
+    return found
 
 
 def read_description(path: Path, languages: tuple[str, str]) -> Corpus:
     """Reads a description such as data/wmt14_europarl.yaml."""
-    needs = "name, archive and pairs, as data/wmt14_europarl.yaml has them"
-    with description(path, needs) as data:
+    with description(path, NEEDS) as data:
         archive, pairs = data["archive"], data["pairs"]
         algorithm = "sha256" if "sha256" in archive else "md5"
         checksum = Checksum(algorithm, str(archive[algorithm]), archive.get("bytes"))
@@ -73,11 +92,6 @@ def of_languages(pairs: Mapping[str, Any], languages: tuple[str, str]) -> Any:
 
 def sacrebleu_set(name: str, languages: tuple[str, str]) -> Corpus:
     """A test set of sacreBLEU's registry, wmt14/full, say."""
-    if name not in DATASETS:
-        raise UserError(
-            f"{name} is neither a .yaml file nor a test set of sacreBLEU: "
-            "sacrebleu --list names these"
-        )
     dataset = DATASETS[name]
     pair = "-".join(languages)
     members = dataset.langpairs.get(pair)
