@@ -3,29 +3,31 @@
 # The stamp of a finished .venv; it holds the torch that was asked for.
 INSTALLED := .venv/.installed
 INSTALLED_TORCH := $(shell cat .venv/.installed 2>/dev/null)
+# The line of .venv/pyvenv.cfg that names another folder: the checkout was moved.
+MOVED := $(shell grep -s '^command = ' .venv/pyvenv.cfg | grep -v ' $(CURDIR)/.venv$$')
 
-PYTHON ?= python3.11
+PYTHON ?=
 TORCH ?= $(or $(INSTALLED_TORCH),torch==2.13.0)
 
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 TYPED := moe_nmt $(wildcard data/*.py data/*/*.py scripts/*.py)
 
-ifneq ($(strip $(TORCH)),$(INSTALLED_TORCH))  # another torch, or none yet: install it
+ifneq ($(strip $(TORCH))$(MOVED),$(INSTALLED_TORCH))  # another torch or place, or none yet: install
 .PHONY: $(INSTALLED)
 endif
 
-.PHONY: help install demo test test-slow lint format clean
+.PHONY: help install demo test test-slow test-wheel lint format clean
 
 help: ## list the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo '  PYTHON=python3.11      the Python that .venv is made from, 3.11 or newer'
+	@echo '  PYTHON=python3.12      the Python that .venv is made from; default the newest of 3.11 to 3.13'
 	@echo '  TORCH="torch==2.13.0"  what pip installs as torch, options and all, for example a CUDA build:'
 	@echo '                         make install TORCH="torch==2.13.0 --index-url URL"'
 
 install: $(INSTALLED) ## build .venv: torch, fairseq, this project, its development tools
 
-$(INSTALLED): setup.py scripts/install.sh Makefile
+$(INSTALLED): setup.py scripts/install.sh scripts/environment.sh scripts/build_backend.py Makefile
 	@PYTHON='$(PYTHON)' TORCH='$(strip $(TORCH))' bash scripts/install.sh
 
 demo: $(INSTALLED) ## train, translate and inspect a small mixture of experts
@@ -36,6 +38,9 @@ test: $(INSTALLED) ## run the tests, less the slow ones
 
 test-slow: $(INSTALLED) ## run the slow tests
 	@$(IN_VENV) python -m pytest -m slow
+
+test-wheel: ## build the package, install it elsewhere, and try all that it holds
+	@PYTHON='$(PYTHON)' TORCH='$(strip $(TORCH))' bash scripts/test_wheel.sh
 
 lint: $(INSTALLED) ## check style, types and shell syntax
 	$(IN_VENV) ruff check .

@@ -6,6 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+# Top-level folders whose YAML files travel in the package.
+FOLDERS = {"moe_nmt.configs": "configs", "moe_nmt.data": "data"}
 
 
 def version() -> str:
@@ -38,19 +40,33 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Text Processing :: Linguistic",
     ],
-    packages=find_packages(include=["moe_nmt", "moe_nmt.*"]),
-    python_requires=">=3.11",
+    project_urls={
+        "Paper": "https://arxiv.org/abs/1701.06538",
+        "fairseq": "https://github.com/facebookresearch/fairseq",
+    },
+    packages=[*find_packages(include=["moe_nmt", "moe_nmt.*"]), *FOLDERS],
+    package_dir=FOLDERS,
+    package_data={"moe_nmt": ["py.typed"], **{package: ["*.yaml"] for package in FOLDERS}},
+    # 3.14 prints optional types in a way that fairseq does not read, and breaks the help of hydra.
+    python_requires=">=3.11,<3.14",
     install_requires=[
-        "torch>=2.11",
+        "torch>=2.13,<2.16",  # what is tested
         "fairseq-fixed==0.12.3.1",
+        "hydra-core",
+        "numpy>=2",
+        "omegaconf",
+        "pyyaml",
         "sacrebleu>=2.4",
+        "safetensors",
         "sentencepiece",
         "subword-nmt",
-        "pyyaml",
-        "numpy",
+        "tabulate",
+        "typing_extensions",
     ],
     extras_require={
         "plot": ["matplotlib"],
@@ -65,6 +81,7 @@ setup(
             "ruff",
             "mypy",
             "types-PyYAML",
+            "types-setuptools",
         ],
     },
     entry_points={
