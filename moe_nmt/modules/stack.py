@@ -106,7 +106,7 @@ class RecurrentStack(nn.Module):
         for position in range(len(self.layers) + 1):
             if str(position) in self.mixtures:
                 mixture = self.mixtures[str(position)]
-                x, routings[mixture.name] = mixture(x, index)
+                x, routings[str(mixture.name)] = mixture(x, index)
             if position == len(self.layers):
                 break
             layer = self.layers[position]

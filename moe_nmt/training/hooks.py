@@ -4,6 +4,9 @@ Two changes stay once the plugin is loaded, those of ``lasting``.  They look at 
 model, and where one of these is ours the command runs with the others, those of ``changes``, in
 place.  Whatever is neither runs as if this package were not there.
 
+fairseq-hydra-train loads a --user-dir when it is past ``call_main``, unless its configuration names
+``hydra_callback.py``; there the changes are in place from then on.
+
 Besides these, ``checkpoints.reading.allow_fairseq_types`` names types to torch, by its own means.
 """
 
@@ -35,6 +38,8 @@ from moe_nmt.search.unknown_words import word_translations
 from moe_nmt.training.launch import start, stopping_together
 from moe_nmt.training.trainer import ExpertTrainer
 
+PACKAGE = "moe_nmt."
+
 
 class Change(NamedTuple):
     """A name of fairseq's, and what it is to mean: a function of what it meant."""
@@ -48,6 +53,10 @@ class Change(NamedTuple):
         before = vars(self.owner)[self.name]
         setattr(self.owner, self.name, self.instead(getattr(self.owner, self.name)))
         return before
+
+    def is_made(self) -> bool:
+        """Whether it is in place."""
+        return str(getattr(self.owner, self.name).__module__).startswith(PACKAGE)
 
 
 def lasting() -> list[Change]:
@@ -85,14 +94,17 @@ def changes() -> list[Change]:
     ]
     if (train := sys.modules.get("fairseq_cli.train")) is not None:
         # Its main names the class: "trainer = Trainer(cfg, task, model, criterion, quantizer)".
-        changes.append(Change(train, "Trainer", lambda _: ExpertTrainer))
+        changes.append(Change(train, "Trainer", instead_of_trainer))
     return changes
 
 
 def install() -> None:
     """Makes the lasting changes; again only where they are not made yet."""
     for change in lasting():
-        if not hasattr(getattr(change.owner, change.name), "__wrapped__"):
+        if not change.is_made():
+            change.make()
+    if "fairseq_cli.hydra_train" in sys.modules:
+        for change in not_made():
             change.make()
 
 
@@ -100,28 +112,30 @@ def install() -> None:
 def in_place() -> Iterator[None]:
     """Makes the other changes for as long as it lasts."""
     with ExitStack() as stack:
-        for change in changes():
+        for change in not_made():
             stack.callback(setattr, change.owner, change.name, change.make())
         yield
 
 
-def is_ours(task: str | None, model: str | None) -> bool:
-    """Whether a task or a model, by the names of their registries, is one of this package's.
+def not_made() -> list[Change]:
+    """Those of ``changes`` that are not in place."""
+    return [change for change in changes() if not change.is_made()]
 
-    So is one that is derived from them.
-    """
-    found = (
-        TASK_REGISTRY.get(task),
-        ARCH_MODEL_REGISTRY.get(model),
-        MODEL_REGISTRY.get(model),
-    )
-    package = __name__.partition(".")[0]
+
+def is_ours(*components: type | None) -> bool:
+    """Whether one of some classes is of this package, or derived from one that is."""
     return any(
-        base.__module__.partition(".")[0] == package
-        for component in found
+        base.__module__.startswith(PACKAGE)
+        for component in components
         if component is not None
         for base in component.__mro__
     )
+
+
+def names_ours(task: str | None, model: str | None) -> bool:
+    """The same of a task and a model by the names of their registries."""
+    models = ARCH_MODEL_REGISTRY.get(model), MODEL_REGISTRY.get(model)
+    return is_ours(TASK_REGISTRY.get(task), *models)
 
 
 def run(main: Callable[..., None], cfg: Any, **kwargs: Any) -> None:
@@ -133,10 +147,9 @@ def run(main: Callable[..., None], cfg: Any, **kwargs: Any) -> None:
 def instead_of_call_main(call_main: Callable[..., None]) -> Callable[..., None]:
     """Starts our commands on several workers of every kind."""
 
-    @functools.wraps(call_main)
     def call(cfg: Any, main: Callable[..., None], **kwargs: Any) -> None:
         names = [getattr(part, "_name", None) for part in (cfg.task, cfg.model)]
-        if not is_ours(*names):
+        if not names_ours(*names):
             call_main(cfg, main, **kwargs)
             return
         use_no_tpu(cfg.common)
@@ -149,9 +162,8 @@ def instead_of_call_main(call_main: Callable[..., None]) -> Callable[..., None]:
 def instead_of_generating(main: Callable[..., Any]) -> Callable[..., Any]:
     """Translates; fairseq-generate starts no workers."""
 
-    @functools.wraps(main)
     def generate(args: Any) -> Any:
-        if not (isinstance(args, Namespace) and is_ours(args.task, getattr(args, "arch", None))):
+        if not (isinstance(args, Namespace) and names_ours(args.task, getattr(args, "arch", None))):
             return main(args)
         use_no_tpu(args)
         with ending_in_a_sentence(), in_place():
@@ -194,6 +206,16 @@ def instead_of_clipping(clip_grad_norm: Callable[..., Tensor]) -> Callable[..., 
     return clip
 
 
+def instead_of_trainer(trainer: Callable[..., Any]) -> Callable[..., Any]:
+    """The class to train a task and a model with."""
+
+    def trainer_for(cfg: Any, task: Any, model: Any, *args: Any) -> Any:
+        kind = ExpertTrainer if is_ours(type(task), type(model)) else trainer
+        return kind(cfg, task, model, *args)
+
+    return trainer_for
+
+
 def instead_of_copying(copy: Callable[..., bool]) -> Any:
     """A copy appears at once or never."""
 
@@ -209,8 +231,6 @@ def instead_of_copying(copy: Callable[..., bool]) -> Any:
 def instead_of_saving(save_checkpoint: Callable[..., Any]) -> Callable[..., Any]:
     """Removes the folders of experts that a new checkpoint has made superfluous."""
 
-    # It keeps the best score so far as an attribute of what bears its name.
-    @functools.wraps(save_checkpoint)
     def save(cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
         saved = save_checkpoint(cfg, trainer, *args, **kwargs)
         if trainer.is_data_parallel_master and not cfg.no_save:
@@ -226,6 +246,8 @@ def instead_of_loading(load: Callable[..., Any]) -> Callable[..., Any]:
     def checked_load(
         filenames: Any, arg_overrides: Any = None, task: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
+        if not is_ours(type(task)):
+            return load(filenames, arg_overrides, task, *args, **kwargs)
         for filename in filter(PathManager.exists, filenames):
             refuse_sharded(filename, read(Path(filename)))
         try:

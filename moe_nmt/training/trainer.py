@@ -92,6 +92,7 @@ class ExpertTrainer(Trainer):
                 "--sharded-checkpoints does not work with "
                 "--write-checkpoints-asynchronously: leave one of them out"
             )
+        self._wrapped_model: Any
         self.whole_parameters: dict[str, Tensor] = {}
         self.experts_folder = ""
         self.saved_state: dict[int, dict[str, Tensor]] = {}  # of own experts, while it is loaded

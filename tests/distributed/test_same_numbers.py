@@ -42,6 +42,7 @@ def test_training_is_the_same_as_on_one_worker(
     assert_same(of_x, expected.pop("of_x"), 1e-6)
     # Adam's means of gradients that all but cancel out keep fewer digits.
     assert_same(optimizer, expected.pop("optimizer"), 1e-4)
+    # After 20 steps; how float32 rounds depends on the processor.
     for result in results:
         for part in expected:
-            assert_same(result[part], expected[part], 1e-6)
+            assert_same(result[part], expected[part], 3e-6)

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from fairseq.trainer import Trainer
 from torch import Tensor, nn
 from worker_pool import WorkerPool
 
-from moe_nmt.training.trainer import rescale
 from moe_nmt.distributed import (
     ExpertParallel,
     OptimizerState,
@@ -24,6 +22,7 @@ from moe_nmt.distributed import (
 )
 from moe_nmt.moe import Experts, build_mixture_of_experts
 from moe_nmt.training.launch import lost_another
+from moe_nmt.training.trainer import ExpertTrainer, rescale
 
 DIM, EXPERTS = 8, 4
 TOKENS = (3, 5)
@@ -108,7 +107,7 @@ def first_draw(seed: int, update: int, workers: int, rank: int) -> Tensor:
         data_parallel_world_size=workers,
         data_parallel_rank=rank,
     )
-    Trainer._set_seed(trainer)
+    ExpertTrainer._set_seed(trainer)
     return torch.rand(3)
 
 

@@ -13,6 +13,8 @@ import torch
 from commands import PLUGIN, SHORT, SIZES, hypotheses, run, run_here
 from fairseq import checkpoint_utils
 
+import moe_nmt.plugin  # noqa: F401
+
 BEAM = ["--beam", 2, *SHORT]
 
 

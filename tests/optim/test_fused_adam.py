@@ -8,9 +8,9 @@ from fairseq import optim
 from omegaconf import OmegaConf
 from torch import Tensor
 
-import moe_nmt.plugin  # noqa: F401
 from moe_nmt.distributed import Workers
 from moe_nmt.optim.fused_adam import FusedAdam
+from moe_nmt.training.hooks import in_place
 
 BETA1, BETA2, EPSILON = 0.8, 0.95, 1e-6
 STEPS = 5

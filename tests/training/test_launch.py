@@ -19,6 +19,7 @@ from fairseq_workers import train_on_worker
 from worker_pool import WorkerPool
 
 from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
+from moe_nmt.errors import UserError
 from moe_nmt.tasks.expert_parallel_translation import ExpertParallelTranslationTask
 from moe_nmt.training import launch
 
@@ -40,9 +41,9 @@ def test_a_process_of_torchruns_that_takes_itself_for_the_only_one_stops() -> No
     """As fairseq-hydra-train, which reads no environment on CPUs, and fairseq-generate do."""
     task = mock.Mock(spec=ExpertParallelTranslationTask)
     with mock.patch.dict(os.environ, TORCHRUN):
-        with pytest.raises(SystemExit, match=r"torchrun started 2 .*\$\(which fairseq-train\)"):
+        with pytest.raises(UserError, match=r"torchrun started 2 .*\$\(which fairseq-train\)"):
             ExpertParallelTranslationTask.build_model(task, None)
-        with pytest.raises(SystemExit, match="--results-path of its own"):
+        with pytest.raises(UserError, match="--results-path of its own"):
             ExpertParallelTranslationTask.get_batch_iterator(task, None, num_shards=1)
         launch.refuse_lone_worker("", workers=2)
     launch.refuse_lone_worker("", workers=1)
