@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
+from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.resources import CONFIGS, DESCRIPTIONS, resources
 
 COMMANDS = Path(__file__).parent / "cli"
@@ -23,6 +24,7 @@ def commands() -> Iterator[tuple[str, str]]:
             yield name, what.removesuffix(".")
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """The command line."""
     listing = "\n".join(f"  {name:20} {what}" for name, what in commands())

@@ -50,6 +50,7 @@ quietly preprocess.log fairseq-preprocess --source-lang "$src" --target-lang "$t
     --destdir binarised
 
 say "training: an LSTM encoder-decoder with two mixtures of 8 experts (log: $out/train.log)"
+touch train.log # tail reads it at once
 fairseq-train binarised --user-dir "$checkout/moe_nmt" --task expert_parallel_translation \
     --arch gnmt_moe_tiny --criterion balanced_cross_entropy --label-smoothing 0.1 \
     --optimizer fused_adam --lr 0.004 --lr-scheduler warmup_constant_inverse_sqrt \
@@ -57,9 +58,11 @@ fairseq-train binarised --user-dir "$checkout/moe_nmt" --task expert_parallel_tr
     --seed 1 --num-workers 0 --save-dir checkpoints --no-epoch-checkpoints \
     --log-format simple --log-interval 100 > train.log 2>&1 &
 training=$!
+trap 'kill $training 2> /dev/null || :' EXIT # not alone in the background
 tail -n +1 -f --pid=$training train.log | sed -un \
     's/.* | valid | \(epoch [0-9]*\) .* | ppl \([0-9.]*\) .*/  \1: valid perplexity \2/p'
 wait $training || { tail -n 5 train.log >&2; exit 1; }
+trap - EXIT
 
 say "translating the test set, 1,000 sentences the model has never seen"
 quietly generate.log fairseq-generate binarised --user-dir "$checkout/moe_nmt" \

@@ -139,7 +139,7 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         """
         refuse_lone_worker(
             "give each its part with --distributed-world-size, --distributed-rank and a "
-            "--results-path of its own, as docs/distributed.md shows",
+            "--results-path of its own",
             kwargs.get("num_shards", 1),
         )
         kwargs["required_batch_size_multiple"] = 1
