@@ -38,8 +38,10 @@ import yaml
 from moe_nmt.corpus.preparation.binarise import binarise
 from moe_nmt.corpus.preparation.dictionary import build_dictionary
 from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn
+from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.hashes import sha256
 from moe_nmt.files.parallel import available_cores
+from moe_nmt.files.tables import markdown
 from moe_nmt.files.text import count_lines, read_text, written_whole
 
 LANGUAGES, CORPUS = ("en", "fr"), "generated"
@@ -252,31 +254,31 @@ def tables(
     workers: int,
 ) -> str:
     """All figures; ``left``: the pairs that cleaning left."""
-    lines = [
-        f"{pairs:,} pairs, {workers} workers, {platform.machine()}",
-        "",
-        "| stage | seconds | pairs/s | CPU s, main process | CPU s, workers | peak MiB |",
-        "|---|---|---|---|---|---|",
-    ]
     whole = Measured(
         sum(it.seconds for it in stages.values()),
         sum(it.main for it in stages.values()),
         sum(it.workers for it in stages.values()),
         max(it.peak for it in stages.values()),
     )
+    rows = [("stage", "seconds", "pairs/s", "CPU s, main process", "CPU s, workers", "peak MiB")]
     for name, it in {**stages, "all": whole}.items():
-        lines.append(
-            f"| {name} | {it.seconds:.1f} | {pairs / max(it.seconds, 0.01):,.0f} | {it.main:.1f} | "
-            f"{it.workers:.1f} | {it.peak / 2**20:,.0f} |"
-        )
-    lines += ["", f"{WMT14:,} pairs on {CORES} cores: {hours(stages, pairs):.2f} h"]
-    if compared:
-        lines += ["", "| one language | seconds | lines/s | CPU seconds |", "|---|---|---|---|"]
+        rate = f"{pairs / max(it.seconds, 0.01):,.0f}"
+        work = (f"{it.main:.1f}", f"{it.workers:.1f}")
+        rows.append((name, f"{it.seconds:.1f}", rate, *work, f"{it.peak / 2**20:,.0f}"))
+    parts = [
+        f"{pairs:,} pairs, {workers} workers, {platform.machine()}",
+        markdown(rows),
+        f"{WMT14:,} pairs on {CORES} cores: {hours(stages, pairs):.2f} h",
+    ]
+    peers = [("one language", "seconds", "lines/s", "CPU seconds")]
     for name, (clock, cpu) in compared.items():
-        lines.append(f"| {name} | {clock:.1f} | {left / clock:,.0f} | {cpu:.1f} |")
-    return "\n".join(lines)
+        peers.append((name, f"{clock:.1f}", f"{left / clock:,.0f}", f"{cpu:.1f}"))
+    if compared:
+        parts.append(markdown(peers))
+    return "\n\n".join(parts)
 
 
+@ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

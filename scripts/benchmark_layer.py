@@ -27,6 +27,9 @@ from typing import Any
 import torch
 from layer_contestants import CONTESTANTS, Contestant, Sizes, Turn
 
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.tables import markdown
+
 
 def seconds(turn: Turn, device: str) -> float:
     """Times a turn."""
@@ -140,20 +143,16 @@ def measure(
 def table(rows: list[dict[str, Any]], experts: list[int]) -> str:
     """Ratios by contestant and number of experts, in Markdown; dropped and memory of the last."""
     last = experts[-1]
-    lines = [
-        "| ratio to dense | "
-        + " | ".join(f"n = {n}" for n in experts)
-        + f" | dropped, n = {last} | peak MiB, n = {last} |",
-        "|---|" + "---|" * (len(experts) + 2),
-    ]
+    head = [*(f"n = {n}" for n in experts), f"dropped, n = {last}", f"peak MiB, n = {last}"]
+    lines = [["ratio to dense", *head]]
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = {row["experts"]: row for row in rows if row["name"] == name}
         cells = [f"{mine[n]['ratio']:.3f}" if n in mine else "" for n in experts]
         end = mine.get(last, {})
         cells.append(f"{end['dropped']:.1%}" if "dropped" in end else "")
         cells.append(f"{end['peak_memory_mib']:.0f}" if "peak_memory_mib" in end else "")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append([name, *cells])
+    return markdown(lines)
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
@@ -174,6 +173,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

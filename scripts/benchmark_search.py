@@ -28,6 +28,8 @@ from matrix_product import matrix_product
 from torch import nn
 
 import moe_nmt.plugin  # noqa: F401
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.tables import markdown
 from moe_nmt.insight.counts import layer_operations, operations
 from moe_nmt.models.architectures import ARCHITECTURES
 from moe_nmt.models.config import GNMTMoEConfig
@@ -121,6 +123,7 @@ def fairseqs(args: argparse.Namespace, entries: Dictionary) -> Contestant:
     return Contestant(generator, encoder, decoder + model.decoder.embed_tokens.weight.numel())
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -160,14 +163,14 @@ def main() -> None:
         peak.append(product())
 
     print(f"torch {torch.__version__}, {args.threads} threads, {platform.processor() or 'CPU'}")
-    print("| | multiply-adds a step, encoder and decoder, M | sentences/s | useful GFLOPS |")
-    print("|---|---|---|---|")
+    rows = [("", "multiply-adds a step, encoder and decoder, M", "sentences/s", "useful GFLOPS")]
     for name, row in figures.items():
         contestant = contestants[name.rpartition(", ")[0]]
         steps = f"{contestant.encoder / 1e6:.2f}, {contestant.decoder / 1e6:.2f}"
         speed, gflops = (statistics.median(row[kind]) for kind in ("speed", "gflops"))
-        print(f"| {name} | {steps} | {speed:.1f} | {gflops:.1f} |")
-    print(f"| matrix product | | | {statistics.median(peak):.0f} |")
+        rows.append((name, steps, f"{speed:.1f}", f"{gflops:.1f}"))
+    rows.append(("matrix product", "", "", f"{statistics.median(peak):.0f}"))
+    print(markdown(rows))
     if args.json:
         work = {name: [c.encoder, c.decoder] for name, c in contestants.items()}
         everything = {"figures": figures, "matrix_product": peak, "multiply_adds": work}

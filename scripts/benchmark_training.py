@@ -25,6 +25,8 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from matrix_product import matrix_product
 
 import moe_nmt.plugin  # noqa: F401
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.tables import markdown
 from moe_nmt.insight.counts import operations
 
 USER_DIR = str(Path(__file__).resolve().parent.parent / "moe_nmt")
@@ -86,6 +88,7 @@ def fairseq_lstm_operations(model: Any) -> int:
     return count + model.decoder.embed_tokens.weight.numel()
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -126,19 +129,16 @@ def main() -> None:
                 gflops[name].append(speed)
 
     peak = {name.split(", ")[-1]: statistics.median(v) for name, v in gflops.items()}
-    rows = []
+    rows = [("model", "multiply-adds, M", "target tokens/s", "GFLOPS", "of the matrix product")]
     for name, speeds in tokens.items():
         speed = statistics.median(speeds)
         achieved = 6 * work[name] * speed / 1e9
-        share = achieved / peak[name.split(", ")[-1]]
-        rows.append((name, work[name] / 1e6, speed, achieved, share))
-    print(f"torch {torch.__version__}, {args.threads} threads, {platform.processor() or 'CPU'}")
-    print("| model | multiply-adds, M | target tokens/s | GFLOPS | of the matrix product |")
-    print("|---|---|---|---|---|")
-    for name, millions, speed, achieved, share in rows:
-        print(f"| {name} | {millions:.2f} | {speed:.0f} | {achieved:.0f} | {share:.0%} |")
+        share = f"{achieved / peak[name.split(', ')[-1]]:.0%}"
+        rows.append((name, f"{work[name] / 1e6:.2f}", f"{speed:.0f}", f"{achieved:.0f}", share))
     for name, speeds in gflops.items():
-        print(f"| {name} | | | {statistics.median(speeds):.0f} | 100% |")
+        rows.append((name, "", "", f"{statistics.median(speeds):.0f}", "100%"))
+    print(f"torch {torch.__version__}, {args.threads} threads, {platform.processor() or 'CPU'}")
+    print(markdown(rows))
     if args.json:
         figures = {"tokens_per_second": tokens, "gflops": gflops, "multiply_adds": work}
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

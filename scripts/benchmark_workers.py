@@ -20,6 +20,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from moe_nmt.distributed import ExpertParallel, Workers, average_gradients
+from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.tables import markdown
 from moe_nmt.moe import MixtureOfExperts, build_mixture_of_experts
 
 
@@ -63,7 +65,17 @@ def of_slowest(seconds: list[float]) -> float:
     return statistics.median(slowest.tolist())
 
 
-def measure(arguments: argparse.Namespace, hidden: int, device: torch.device) -> str:
+HEAD = (
+    "workers",
+    "hidden",
+    "tokens/s",
+    "share of time in the all-to-all",
+    "bytes sent per 1000 multiply-adds",
+    "time against experts on every worker",
+)
+
+
+def measure(arguments: argparse.Namespace, hidden: int, device: torch.device) -> tuple[object, ...]:
     """A row of the table."""
     divided = TimedExpertParallel()
     alone = ExpertParallel(1) if dist.get_world_size() > 1 else Workers()
@@ -90,11 +102,16 @@ def measure(arguments: argparse.Namespace, hidden: int, device: torch.device) ->
     share = of_slowest(traveling) / whole
     rate = dist.get_world_size() * arguments.tokens / whole
     return (
-        f"| {dist.get_world_size()} | {hidden} | {rate:,.0f} | {share:.0%} | "
-        f"{1000 * sent / operations:.2f} | {whole / replicated:.3f} |"
+        dist.get_world_size(),
+        hidden,
+        f"{rate:,.0f}",
+        f"{share:.0%}",
+        f"{1000 * sent / operations:.2f}",
+        f"{whole / replicated:.3f}",
     )
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -114,12 +131,7 @@ def main() -> None:
         dist.init_process_group("gloo")
     rows = [measure(arguments, hidden, device) for hidden in arguments.hidden]
     if dist.get_rank() == 0:
-        print(
-            "| workers | hidden | tokens/s | share of time in the all-to-all | "
-            "bytes sent per 1000 multiply-adds | time against experts on every worker |\n"
-            "|---|---|---|---|---|---|"
-        )
-        print("\n".join(rows))
+        print(markdown([HEAD, *rows], "r"))
     dist.destroy_process_group()
 
 

@@ -15,11 +15,14 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "distributed"))
+from moe_nmt.errors import ending_in_a_sentence
 
-from small_training import Case, train  # type: ignore[import-not-found]
-from test_same_numbers import assert_same  # type: ignore[import-not-found]
-from worker_pool import WorkerPool  # type: ignore[import-not-found]
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "distributed")]
+
+from comparisons import assert_same  # type: ignore[import-not-found]  # noqa: E402
+from small_training import Case, train  # type: ignore[import-not-found]  # noqa: E402
+from worker_pool import WorkerPool  # type: ignore[import-not-found]  # noqa: E402
 
 TOLERANCE = 1e-4  # rounding errors grow with the steps
 
@@ -38,6 +41,7 @@ def draw(chance: random.Random, workers: int) -> Case:
     return Case(gate, groups * within, k, tokens, groups=groups, size=size)
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

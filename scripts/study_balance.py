@@ -15,6 +15,7 @@ import json
 import os
 from pathlib import Path
 
+from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.text import write_lines
 from moe_nmt.insight.balance_study import SETTINGS, Training, measure, records, tables
 from moe_nmt.insight.held_out import load
@@ -23,6 +24,7 @@ from moe_nmt.models.architectures import ARCHITECTURES
 WITH_MIXTURES = [name for name in ARCHITECTURES if name != "gnmt_dense"]
 
 
+@ending_in_a_sentence()
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(
