@@ -1,12 +1,22 @@
-"""The programs in the docs run as they are printed, and do what is said of them."""
+"""The docs: programs run as they are printed, files that are named exist, the house is today's."""
 
 from __future__ import annotations
 
+import html
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from commands import ROOT
+
+sys.path.append(str(ROOT / "docs"))
+
+from imports import parts, purpose, used
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
 def program(page: str) -> str:
@@ -30,3 +40,20 @@ def test_the_layer_in_the_readme() -> None:
     exec(program("README.md"), names)
     assert names["y"].shape == (1000, 512)
     assert names["layer"].experts.w_in.grad.any()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`([\w./*]+)`", text):
+        if re.match("(moe_nmt|scripts|configs|data|docs|tests)/", name) or name.endswith(".py"):
+            assert any(ROOT.glob(name)) or any(ROOT.glob(f"moe_nmt/**/{name}")), name
+    for name in re.findall(r"\]\(([\w./]+)[#)]", text):
+        assert (page.parent / name).exists(), name
+
+
+def test_the_picture_of_the_house_is_todays() -> None:
+    words = " ".join(re.findall(r"<text[^>]*>([^<]*)", (ROOT / "docs/house.svg").read_text()))
+    for part in set(parts()) - {"__init__", "__main__", "corpus"}:
+        sentence = f"{part} {purpose(part)} " + (f"imports {used(part)} " if used(part) else "")
+        assert sentence in html.unescape(words), "run python docs/draw_house.py"
