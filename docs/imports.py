@@ -25,6 +25,7 @@ class Import:
         file: seen from the project's folder.
         line: in it.
         part: that the file belongs to.
+        name: what is imported.
         of: the part of moe_nmt, or else the package, that the name belongs to.
         is_ours: whether it is a part of moe_nmt.
         is_late: whether a function imports it.
@@ -33,6 +34,7 @@ class Import:
     file: Path
     line: int
     part: str
+    name: str
     of: str
     is_ours: bool
     is_late: bool
@@ -86,7 +88,7 @@ def imports_of(path: Path) -> Iterator[Import]:
             of, is_ours = owner(name)
             if is_ours or of not in sys.stdlib_module_names:
                 place = path.relative_to(ROOT), getattr(node, "lineno", 0), part_of(path)
-                yield Import(*place, of, is_ours, node in late)
+                yield Import(*place, name, of, is_ours, node in late)
 
 
 def names(node: ast.AST, path: Path) -> list[str]:
