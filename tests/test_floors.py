@@ -63,7 +63,7 @@ def test_every_part_has_a_floor() -> None:
 
 def test_a_part_imports_what_its_floor_allows() -> None:
     wrong = [
-        f"{found.file}:{found.line} imports {found.name}: the floor of {found.part} does not allow it"
+        f"{found.file}:{found.line} imports {found.name}: {found.part} may not, by its floor"
         for found in imports()
         if not is_allowed(found)
     ]
