@@ -61,20 +61,20 @@ class Change(NamedTuple):
 
 def lasting() -> list[Change]:
     """The two doors, where a user's mistake becomes a sentence and an exit status."""
-    changes = [
+    found = [
         # fairseq_cli/{train,hydra_train,validate,interactive,eval_lm}.py call it; it starts several
         # workers on GPUs only (distributed/utils.py, infer_init_method).
         Change(distributed_utils, "call_main", instead_of_call_main),
     ]
     if (generate := sys.modules.get("fairseq_cli.generate")) is not None:
         # Its cli_main calls main(args) past call_main.
-        changes.append(Change(generate, "main", instead_of_generating))
-    return changes
+        found.append(Change(generate, "main", instead_of_generating))
+    return found
 
 
 def changes() -> list[Change]:
     """What holds while a command with a task or a model of ours runs."""
-    changes = [
+    found = [
         # It gathers through CUDA tensors alone (distributed/utils.py, all_gather_list), and
         # fairseq_cli/validate.py and trainer.py need it on CPUs too.
         Change(distributed_utils, "all_gather_list", instead_of_gathering),
@@ -94,8 +94,8 @@ def changes() -> list[Change]:
     ]
     if (train := sys.modules.get("fairseq_cli.train")) is not None:
         # Its main names the class: "trainer = Trainer(cfg, task, model, criterion, quantizer)".
-        changes.append(Change(train, "Trainer", instead_of_trainer))
-    return changes
+        found.append(Change(train, "Trainer", instead_of_trainer))
+    return found
 
 
 def install() -> None:
