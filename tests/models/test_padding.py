@@ -64,3 +64,29 @@ def test_padding_at_the_beginning_is_refused() -> None:
     batch["src_tokens"] = batch["src_tokens"].flip(1)
     with pytest.raises(UserError, match=r"^source sentences must be padded at the end"):
         build()(**batch)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@torch.no_grad()
+def test_a_counted_batch_asks_no_device(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padding becomes indices without ``nonzero``, for which a GPU is waited for."""
+    model = build(**options)
+    batch = collate(SOURCES, TARGETS, more_padding=2)["net_input"]
+    expected, _ = model(**batch)
+    counted = model.count_words(batch)
+    assert counted["source_words"] == sum(map(len, SOURCES))
+    assert counted["target_words"] == sum(map(len, TARGETS))
+    calls: list[Tensor] = []
+    nonzero = Tensor.nonzero
+    monkeypatch.setattr(Tensor, "nonzero", lambda x, **kw: calls.append(x) or nonzero(x, **kw))
+    monkeypatch.setattr("moe_nmt.models.encoder.refuse_left_padding", calls.append)
+    found, _ = model(**counted)
+    assert not [x for x in calls if x.dim() == 1]  # a strictly balanced gate has its own, of 2
+    torch.testing.assert_close(found, expected)
+
+
+def test_padding_at_the_beginning_is_refused_when_words_are_counted() -> None:
+    batch = collate(SOURCES, TARGETS)["net_input"]
+    batch["src_tokens"] = batch["src_tokens"].flip(1)
+    with pytest.raises(UserError, match=r"^source sentences must be padded at the end"):
+        build().count_words(batch)
