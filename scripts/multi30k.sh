@@ -8,6 +8,7 @@ usage: scripts/multi30k.sh SRC TGT [options] [-- options of fairseq-train]
 
 Trains a model on the 29,000 sentence pairs of Multi30k and scores it on test_2016_flickr.
 SRC and TGT are two of en, de, fr.
+The hyper-parameters are those of configs/gnmt_moe_multi30k.yaml; options after -- override them.
 
   --raw FOLDER        take train, val and test_2016_flickr (.SRC.gz, .TGT.gz) from here, not from
                       their public repository
@@ -113,21 +114,13 @@ stage binarise --inputs pieces/{train,val,$test}.{$src,$tgt} --outputs binarised
     fairseq-preprocess --source-lang "$src" --target-lang "$tgt" --joined-dictionary \
     --trainpref pieces/train --validpref pieces/val --testpref pieces/$test --destdir binarised
 
-# About 24 epochs; the rate rises for 300 updates and falls to 0 at the last one.
-updates=6500
-hyperparameters=(
-    --criterion balanced_cross_entropy --label-smoothing 0.1
-    --importance-weight 0.1 --load-weight 0.1
-    --optimizer fused_adam --beta2 0.98 --lr 0.002 --clip-norm 1.0
-    --lr-scheduler polynomial_decay --warmup-updates 300 --total-num-update $updates
-    --max-update $updates --max-tokens 2000 --precision bf16
-)
+options=$(python -m moe_nmt.cli.train_options gnmt_moe_multi30k)
+mapfile -t hyperparameters <<< "$options"
 binarised=(binarised/{dict.{$src,$tgt}.txt,{train,valid,test}.$src-$tgt.{$src,$tgt}.{bin,idx}})
 stage train --resumable --inputs "${binarised[@]}" --outputs checkpoints --run \
-    fairseq-train binarised --user-dir '{checkout}/moe_nmt' --task expert_parallel_translation \
-    --source-lang "$src" --target-lang "$tgt" --arch "$arch" "${hyperparameters[@]}" \
-    --seed "$seed" --num-workers 0 --log-format simple --log-interval 100 \
-    --keep-last-epochs "$average" --save-dir checkpoints "$@"
+    fairseq-train binarised --user-dir '{checkout}/moe_nmt' "${hyperparameters[@]}" \
+    --source-lang "$src" --target-lang "$tgt" --arch "$arch" \
+    --seed "$seed" --keep-last-epochs "$average" --save-dir checkpoints "$@"
 
 stage average --inputs .stages/train.json --outputs averaged.pt --run \
     python -m moe_nmt.cli.average --last "$average" --kind epoch checkpoints --output averaged.pt

@@ -38,7 +38,7 @@ ALLOWED = {
     "tasks": (f"{LOWEST} distributed search training", FAIRSEQ),
     "plugin": ("models checkpoints optim criterions training tasks", ""),
     "insight": (f"{LOWEST} moe modules plugin", FAIRSEQ),
-    "cli": (f"__init__ {LOWEST} corpus evaluation models checkpoints insight", FAIRSEQ),
+    "cli": (f"__init__ {LOWEST} corpus evaluation models checkpoints insight", f"{FAIRSEQ} yaml"),
     "__main__": (f"{LOWEST} cli", ""),
 }
 # Where the plugin begins: fairseq imports the one, hydra the other.
