@@ -10,9 +10,10 @@ find_compiler
 # Written last: without it nothing in .venv is taken as finished.
 stamp=.venv/.installed
 rm -f "$stamp"
-# The programs of an environment hold its path: where the checkout was moved they are made anew.
+# The programs of an environment hold its path: where the checkout was moved they are made anew.  The
+# line that tells so goes last, lest an interruption leave the others.
 made=$(grep -s '^command = ' .venv/pyvenv.cfg || :)
-[[ -z $made || $made = *" $(pwd -P)/.venv" ]] || rm -rf .venv
+[[ -z $made || $made = *" $(pwd -P)/.venv" ]] || rm -rf .venv/bin .venv/lib .venv
 "$python" -m venv .venv
 python=.venv/bin/python
 
