@@ -1,116 +1,128 @@
 """Tensors in a folder, of which each worker writes and reads its own rows.
 
-The format is that of torch.distributed.checkpoint, one file a worker and a catalogue, so that any
-number of workers reads what another number wrote. torch reads the catalogue by pickle, which may
-run any code; here it is read by an unpickler that knows nothing but the catalogue's own types.
+A worker writes one file; a catalogue in JSON says which rows are in which, so that any number of
+workers reads what another number wrote.
 """
 
 from __future__ import annotations
 
-import pickle
-import warnings
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-import torch.distributed.checkpoint as dcp
+import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
-from torch.distributed.checkpoint.metadata import (
-    ChunkStorageMetadata,
-    Metadata,
-    MetadataIndex,
-    TensorProperties,
-    TensorStorageMetadata,
-)
-from torch.distributed.checkpoint.planner import (
-    LoadPlan,
-    SavePlan,
-    TensorWriteData,
-    WriteItem,
-    WriteItemType,
-)
-from torch.distributed.checkpoint.planner_helpers import create_read_items_for_chunk_list
-from typing_extensions import override
 
-from moe_nmt.distributed import Part
+from moe_nmt.checkpoints.rows import DTYPES, NAMES, DamagedError, File, Rows, read_rows, write_rows
+from moe_nmt.distributed import ExpertParallel, Part, is_one_of_many
 
-CATALOGUE = ".metadata"  # torch's name
-# What a catalogue of tensors consists of. Bytes, which torch would unpickle, are not among it.
-CATALOGUE_TYPES = {
-    "torch.distributed.checkpoint.metadata": {
-        *("Metadata", "MetadataIndex", "StorageMeta", "TensorStorageMetadata"),
-        *("TensorProperties", "ChunkStorageMetadata", "_MEM_FORMAT_ENCODING"),
-    },
-    "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
-    "torch.serialization": {"_get_layout"},
-    "torch": {"Size", "float64", "float32", "float16", "bfloat16"},
-    "pathlib": {"PosixPath"},
-    "pathlib._local": {"PosixPath"},  # where Python 3.13 has it
-}
+CATALOGUE = "catalogue.json"
 
-
-class DamagedError(Exception):
-    """A folder lacks something, or holds something else."""
-
-
-def chunk(part: Part) -> ChunkStorageMetadata:
-    """Which rows of the whole a part is, as torch describes it."""
-    offsets = torch.Size([part.start, *[0] * (part.rows.dim() - 1)])
-    return ChunkStorageMetadata(offsets, part.rows.size())
+T = TypeVar("T")
 
 
 def write_parts(folder: Path, parts: dict[str, Part]) -> None:
     """Writes tensors into a new folder; all workers call it, each with its own rows.
 
-    What several workers have is written by one of them. The catalogue is written last.
+    What several workers have is written once.  The catalogue is written last, when all else is on
+    the disk: without it the folder holds nothing.  When this returns, it does so on all workers.
 
     Raises:
         OSError: on all workers, what failed on any.
     """
-    rows = {name: part.rows for name, part in parts.items()}
+    rank = dist.get_rank() if is_one_of_many() else 0
+    wholes: dict[str, Any] = {}
+    for theirs in of_all({name: described(part) for name, part in parts.items()}):
+        wholes |= theirs
+    share = own_share(parts, rank)
+
+    def write_file() -> File:
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_rows(folder / file_name(rank), share)
+
+    files = results_of_all(write_file)
+    results_of_all(lambda: write_catalogue(folder, wholes, files) if rank == 0 else None)
+
+
+def file_name(rank: int) -> str:
+    """What a worker's file is called."""
+    return f"worker{rank}.safetensors"
+
+
+def described(part: Part) -> dict[str, Any]:
+    """A whole tensor, as the catalogue has it."""
+    return {
+        "dtype": NAMES[part.rows.dtype],
+        "shape": [part.total, *part.rows.shape[1:]],
+    }
+
+
+def own_share(parts: dict[str, Part], rank: int) -> dict[str, Part]:
+    """The rows that this worker writes; those that several have are divided among them."""
+    bounds = {name: (part.start, part.start + part.rows.size(0)) for name, part in parts.items()}
+    everywhere = of_all(bounds)
+    share = {}
+    for number, name in enumerate(sorted(set().union(*everywhere))):
+        if name not in parts:
+            continue
+        part = parts[name]
+        holders = [
+            worker for worker, held in enumerate(everywhere) if held.get(name) == bounds[name]
+        ]
+        # By turns, because the last ones get more rows where these cannot be divided evenly.
+        place = (holders.index(rank) + number) % len(holders)
+        start, stop = ExpertParallel.bounds(part.rows.size(0), len(holders))[place : place + 2]
+        share[name] = Part(part.rows[start:stop], part.start + start, part.total)
+    return share
+
+
+def of_all(value: T) -> list[T]:
+    """Every worker's value, in their order; all workers call it."""
+    if not is_one_of_many():
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def results_of_all(action: Callable[[], T]) -> list[T]:
+    """Does something on every worker, and waits until all have done it: their results.
+
+    Raises:
+        OSError: on all workers, what failed on any.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that there is but one worker
-            dcp.save(rows, storage_writer=dcp.FileSystemWriter(folder), planner=PartWriter(parts))
-    except CheckpointException as error:
-        worker, (failure, _) = next(iter(error.failures.items()))
-        raise OSError(f"worker {worker}: {failure}") from error
+        outcome: T | OSError = action()
+    except OSError as error:
+        outcome = error
+    results = []
+    for worker, result in enumerate(of_all(outcome)):
+        if isinstance(result, OSError):
+            raise OSError(f"worker {worker}: {result}") from result
+        results.append(result)
+    return results
 
 
-class PartWriter(DefaultSavePlanner):
-    """Plans what a worker writes."""
-
-    def __init__(self, parts: dict[str, Part]) -> None:
-        super().__init__(flatten_state_dict=False, flatten_sharded_tensors=False)
-        self.parts = parts
-
-    @override
-    def create_local_plan(self) -> SavePlan:
-        self.plan = SavePlan(
-            [
-                WriteItem(
-                    MetadataIndex(name, chunk(part).offsets),
-                    WriteItemType.SHARD,
-                    tensor_data=TensorWriteData(
-                        chunk(part),
-                        TensorProperties.create_from_tensor(part.rows),
-                        torch.Size([part.total, *part.rows.shape[1:]]),
-                    ),
-                )
-                for name, part in self.parts.items()
-            ]
-        )
-        return self.plan
-
-    @override
-    def lookup_object(self, index: MetadataIndex) -> Tensor:
-        return self.parts[index.fqn].rows
+def write_catalogue(folder: Path, wholes: dict[str, Any], files: list[File]) -> None:
+    """Writes what tensors there are, and what is in each worker's file."""
+    by_name = {file_name(rank): asdict(file) for rank, file in enumerate(files)}
+    temporary = folder / f"{CATALOGUE}.part"
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump({"tensors": wholes, "files": by_name}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(folder / CATALOGUE)
 
 
 class Catalogue:
     """What tensors a folder holds, and where.
+
+    Attributes:
+        wholes: the tensors by name, without their values.
 
     Raises:
         DamagedError: the folder is not whole.
@@ -119,30 +131,41 @@ class Catalogue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            with (folder / CATALOGUE).open("rb") as file:
-                self.metadata: Metadata = CatalogueUnpickler(file).load()
+            content = json.loads((folder / CATALOGUE).read_bytes())
+            self.wholes: dict[str, Tensor] = {
+                name: torch.empty([*tensor["shape"]], dtype=DTYPES[tensor["dtype"]], device="meta")
+                for name, tensor in content["tensors"].items()
+            }
+            self.files = {name: file_of(entry) for name, entry in content["files"].items()}
+            self.check_rows()
         except OSError as error:
             raise DamagedError(f"{folder / CATALOGUE}: {error.strerror}") from error
-        except Exception as error:  # a pickle that was cut off may raise anything
+        except Exception as error:  # JSON of other things may raise anything
             raise DamagedError(f"{folder / CATALOGUE} is no catalogue of tensors") from error
-        self.wholes = {  # by name, without their values
-            name: torch.empty(stored.size, dtype=stored.properties.dtype, device="meta")
-            for name, stored in self.metadata.state_dict_metadata.items()
-        }
         self.check_files()
+
+    def check_rows(self) -> None:
+        """Stops unless every row is in some file."""
+        for name, whole in self.wholes.items():
+            stored = [file.rows[name] for file in self.files.values() if name in file.rows]
+            end = 0
+            for rows in sorted(stored, key=lambda rows: rows.start):
+                if rows.start > end:
+                    break
+                end = max(end, rows.start + len(rows.checksums))
+            if end != whole.size(0):
+                raise ValueError(f"rows of {name} are in no file, or there are too many")
 
     def check_files(self) -> None:
         """Stops where a file is missing or cut off."""
-        ends: dict[str, int] = {}
-        for stored in self.metadata.storage_data.values():
-            end = stored.offset + stored.length
-            ends[stored.relative_path] = max(ends.get(stored.relative_path, 0), end)
-        for name, end in ends.items():
+        for name, stored in self.files.items():
             file = self.folder / name
             if Path(name).name != name or not file.is_file():
                 raise DamagedError(f"{file} is missing")
-            if file.stat().st_size != end:
-                raise DamagedError(f"{file} has {file.stat().st_size} bytes instead of {end}")
+            if file.stat().st_size != stored.size:
+                raise DamagedError(
+                    f"{file} has {file.stat().st_size} bytes instead of {stored.size}"
+                )
 
     def read(self, parts: dict[str, Part]) -> None:
         """Fills rows with their values; each worker may read other ones, with no need of others.
@@ -150,61 +173,14 @@ class Catalogue:
         Raises:
             DamagedError: a file holds something else.
         """
-        rows = {name: part.rows for name, part in parts.items()}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that no other workers are asked
-                dcp.load(
-                    rows,
-                    storage_reader=CatalogueReader(self),
-                    planner=PartReader(parts),
-                    no_dist=True,
-                )
-        except CheckpointException as error:
-            (failure, _), *_ = error.failures.values()
-            reason = str(failure).partition("\n")[0]
-            raise DamagedError(f"{self.folder} cannot be read: {reason}") from error
+        for name, stored in self.files.items():
+            read_rows(self.folder / name, stored.rows, self.wholes, parts)
 
 
-class CatalogueUnpickler(pickle.Unpickler):
-    """Reads a catalogue and nothing else."""
-
-    @override
-    def find_class(self, module: str, name: str) -> Any:
-        if name not in CATALOGUE_TYPES.get(module, ()):
-            raise pickle.UnpicklingError(f"{module}.{name} does not belong into a catalogue")
-        return super().find_class(module, name)
-
-
-class CatalogueReader(dcp.FileSystemReader):
-    """torch's reader, with a catalogue that was read already."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        super().__init__(catalogue.folder)
-        self.metadata = catalogue.metadata
-
-    @override
-    def read_metadata(self) -> Metadata:
-        return self.metadata
-
-
-class PartReader(DefaultLoadPlanner):
-    """Plans what a worker reads."""
-
-    def __init__(self, parts: dict[str, Part]) -> None:
-        super().__init__(flatten_state_dict=False, flatten_sharded_tensors=False)
-        self.parts = parts
-
-    @override
-    def create_local_plan(self) -> LoadPlan:
-        assert self.metadata is not None
-        items = []
-        for name, part in self.parts.items():
-            stored = self.metadata.state_dict_metadata[name]
-            assert isinstance(stored, TensorStorageMetadata)  # a catalogue knows nothing else
-            items += create_read_items_for_chunk_list(name, stored, [chunk(part)])
-        return LoadPlan(items)
-
-    @override
-    def lookup_tensor(self, index: MetadataIndex) -> Tensor:
-        return self.parts[index.fqn].rows
+def file_of(entry: dict[str, Any]) -> File:
+    """What a catalogue says of a file."""
+    rows = {
+        name: Rows(int(stored["start"]), [int(checksum) for checksum in stored["checksums"]])
+        for name, stored in entry["rows"].items()
+    }
+    return File(int(entry["size"]), rows)

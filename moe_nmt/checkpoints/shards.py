@@ -23,7 +23,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from moe_nmt.checkpoints.parts import Catalogue, DamagedError, write_parts
+from moe_nmt.checkpoints.parts import Catalogue, write_parts
+from moe_nmt.checkpoints.parts_of_torch import CATALOGUE as OF_TORCH
+from moe_nmt.checkpoints.parts_of_torch import CatalogueOfTorch
+from moe_nmt.checkpoints.rows import DamagedError
 from moe_nmt.distributed import Part, Shard, is_one_of_many
 from moe_nmt.errors import UserError
 
@@ -54,6 +57,13 @@ def write_experts(save_dir: Path, update: int, parts: dict[str, Part]) -> str:
     return names[0]
 
 
+def catalogue_of(folder: Path) -> Catalogue | CatalogueOfTorch:
+    """What a folder holds; versions before this one wrote another format."""
+    if (folder / OF_TORCH).exists():
+        return CatalogueOfTorch(folder)
+    return Catalogue(folder)
+
+
 class SavedExperts:
     """The experts of a checkpoint in shards, and the optimizer's state of them.
 
@@ -64,7 +74,7 @@ class SavedExperts:
     def __init__(self, checkpoint: Path, folder: str) -> None:
         self.checkpoint = checkpoint
         with self.refusing_damage():
-            self.catalogue = Catalogue(checkpoint.parent / Path(folder).name)
+            self.catalogue = catalogue_of(checkpoint.parent / Path(folder).name)
 
     @contextmanager
     def refusing_damage(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from fairseq_workers import (
 )
 from worker_pool import WorkerPool
 
-from moe_nmt.checkpoints import shards
+from moe_nmt.checkpoints import parts, shards
 from moe_nmt.checkpoints.shards import FOLDER, KEY, remove_unnamed_experts
 from moe_nmt.cli import average, consolidate
 from moe_nmt.training import hooks, launch
@@ -169,6 +169,15 @@ def two(after_two: Path, tmp_path: Path) -> Path:
     return shutil.copytree(after_two, tmp_path / "two")
 
 
+SHARD = "worker0.safetensors"
+
+
+def flip_the_last_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
 STILL = ["--lr", "1e-9", "--weight-decay", "0"]
 
 
@@ -194,9 +203,10 @@ def test_the_optimizers_state_can_be_left_behind_or_out(
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (shutil.rmtree, ".metadata: No such file or directory"),
-        (lambda folder: (folder / "__0_0.distcp").unlink(), "__0_0.distcp is missing"),
-        (lambda folder: os.truncate(folder / "__0_0.distcp", 99), "__0_0.distcp has 99 bytes"),
+        (shutil.rmtree, "catalogue.json: No such file or directory"),
+        (lambda folder: (folder / SHARD).unlink(), f"{SHARD} is missing"),
+        (lambda folder: os.truncate(folder / SHARD, 99), f"{SHARD} has 99 bytes"),
+        (lambda folder: flip_the_last_byte(folder / SHARD), f"{SHARD} holds something else as"),
     ],
 )
 def test_a_damaged_shard_is_named(
@@ -274,6 +284,7 @@ def killed_after(function: Callable[..., Any]) -> Callable[..., Any]:
 MOMENTS: list[tuple[Any, str, Callable[[Any], Any], int]] = [
     # what is replaced, by what, and the update of the checkpoint that is left
     (shards, "write_parts", lambda write: killed, 2),
+    (parts, "write_catalogue", lambda write: killed, 2),
     (shards, "write_parts", killed_after, 2),
     (checkpoint_utils, "_torch_persistent_save", lambda save: killed, 2),
     (checkpoint_utils, "_torch_persistent_save", killed_after, 2),
@@ -305,21 +316,19 @@ def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint(
 
 DIES_WHILE_SAVING = """
 import os, signal
-import torch
-from torch.distributed.checkpoint import filesystem
 from fairseq_cli.train import cli_main
+from moe_nmt.checkpoints import rows
 
-write, written = filesystem._write_item, []
+bytes_of, started = rows.bytes_of, []
 
-def write_and_die(*args, **kwargs):
-    written.append(1)
-    result = write(*args, **kwargs)
-    if len(written) == int(os.environ["DIES_AT"]):
+def write_and_die(row):
+    started.append(1)
+    if len(started) == int(os.environ["DIES_AT"]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return result
+    return bytes_of(row)
 
 if os.environ["RANK"] == "1":
-    filesystem._write_item = write_and_die
+    rows.bytes_of = write_and_die
 cli_main()
 """
 
@@ -331,12 +340,12 @@ def test_a_worker_killed_while_it_writes_its_shard_ends_all(
     script, folder = tmp_path / "dies.py", tmp_path / "checkpoints"
     script.write_text(DIES_WHILE_SAVING)
     options = [*BRIEF, SHARDED, "--save-interval-updates", "1", "--max-update", "1000"]
-    weights = 4  # in two mixtures; each of them with two moments
+    written = 3 * 4 * 2  # of each save: four weights and two moments of each, for two experts here
     torchrun = [str(Path(sys.executable).with_name("torchrun")), "--nproc_per_node", "2"]
     done = subprocess.run(
         [*torchrun, str(script), *training(binarised, folder, *options)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "DIES_AT": str(3 * weights + 2)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DIES_AT": str(written + 3)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -368,7 +377,7 @@ def test_all_workers_are_told_of_a_damaged_shard(
 ) -> None:
     options = [*BRIEF, SHARDED, "--max-update"]
     last = train_on(pool, 2, binarised, tmp_path, *options, "1")
-    second = tmp_path / last[KEY] / "__1_0.distcp"
+    second = tmp_path / last[KEY] / "worker1.safetensors"
     second.unlink()
     arguments = training(binarised, tmp_path, *options, "2")
     for answer in pool(2).run(outcome, arguments):
