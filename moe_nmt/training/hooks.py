@@ -5,7 +5,7 @@ model, and where one of these is ours the command runs with the others, those of
 place.  Whatever is neither runs as if this package were not there.
 
 fairseq-hydra-train loads a --user-dir when it is past ``call_main``, unless its configuration names
-``hydra_callback.py``; there the changes are in place from then on.
+``plugin.LoadsPlugin``; there the changes are in place from then on.
 
 Besides these, ``checkpoints.reading.allow_fairseq_types`` names types to torch, by its own means.
 """
