@@ -303,7 +303,7 @@ def test_a_catalogue_names_no_file_elsewhere(folder: Path) -> None:
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     (tmp_path / "worker0.safetensors").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="worker 0: .*No space left on device"):
+    with pytest.raises(OSError, match=r"worker 0: .*No space left on device"):
         write_parts(tmp_path, empty(0, EXPERTS))
     assert not (tmp_path / CATALOGUE).exists()
 
