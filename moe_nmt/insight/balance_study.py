@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_nmt.files.command_stage import CHECKOUT, run_command
+from moe_nmt.files.command_stage import run_command
 from moe_nmt.files.tables import markdown
 from moe_nmt.insight.balance_report import expert_use
 from moe_nmt.insight.held_out import Batches, perplexity
@@ -60,7 +60,7 @@ class Training:
         """
         program = str(Path(sys.executable).with_name("fairseq-train"))
         command = [
-            *(program, str(data), "--user-dir", f"{CHECKOUT}/moe_nmt"),
+            *(program, str(data), "--user-dir", "moe_nmt"),
             *("--task", "expert_parallel_translation", "--arch", arch, "--gate", "noisy-top-k"),
             *("--criterion", "balanced_cross_entropy", "--label-smoothing", "0.1"),
             *("--importance-weight", str(self.setting.importance)),
