@@ -186,8 +186,10 @@ class ExpertTrainer(Trainer):
         fairseq calls it on all workers.
         """
         error = sys.exc_info()[1]
-        if error is not None and is_one_of_many():
-            raise error  # fairseq would save a crash.pt; but the other workers may not be here
+        if error is not None and (is_one_of_many() or isinstance(error, UserError)):
+            # fairseq would save a crash.pt; but the other workers may not be here, and a user's
+            # mistake is no crash
+            raise error
         super().consolidate_optimizer()
         if self.is_sharded:
             self.experts_folder = self.write_own_experts()

@@ -11,12 +11,13 @@ from unittest import mock
 import fairseq.file_io
 import pytest
 import torch
-from commands import run_here
+from commands import run_here, train_here
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.trainer import Trainer
 from omegaconf import OmegaConf
 
 import moe_nmt.plugin  # noqa: F401
+from moe_nmt.errors import UserError
 from moe_nmt.training import hooks
 from moe_nmt.training.hooks import changes, in_place, install, names_ours
 from moe_nmt.training.trainer import ExpertTrainer
@@ -154,3 +155,15 @@ def test_an_interrupted_copy_leaves_the_old_one(
     with pytest.raises(KeyboardInterrupt), in_place():
         PathManager.copy("checkpoint2.pt", str(last), overwrite=True)
     assert last.read_text() == "old"
+
+
+def test_a_users_mistake_in_training_is_a_sentence_and_no_crash(
+    binarised: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: Any) -> Any:
+        raise UserError("--option is wrong: leave it out")
+
+    monkeypatch.setattr("moe_nmt.models.gnmt_moe.GNMTMoEModel.forward", mistaken)
+    with pytest.raises(SystemExit, match=r"^moe_nmt: --option is wrong: leave it out$"):
+        train_here(binarised, tmp_path / "out", "--max-update", "1")
+    assert not list(tmp_path.rglob("crash.pt"))
