@@ -160,7 +160,7 @@ def test_an_interrupted_copy_leaves_the_old_one(
 def test_a_users_mistake_in_training_is_a_sentence_and_no_crash(
     binarised: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mistaken(*_: Any) -> Any:
+    def mistaken(*_: Any, **__: Any) -> Any:
         raise UserError("--option is wrong: leave it out")
 
     monkeypatch.setattr("moe_nmt.models.gnmt_moe.GNMTMoEModel.forward", mistaken)
