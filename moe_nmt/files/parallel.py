@@ -91,7 +91,12 @@ def start(function: Callable[[Any], Any], workers: int) -> list[Worker]:
         ours, theirs = context.Pipe()
         inherited = [ours, *(worker.pipe for worker in crew)]
         process = context.Process(target=work, args=(function, theirs, inherited), daemon=True)
-        process.start()
+        # An interrupt that comes before the worker ignores it waits for that.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         crew.append(Worker(process, ours))
     return crew
@@ -108,6 +113,7 @@ def stop(crew: list[Worker]) -> None:
 def work(function: Callable[[Any], Any], pipe: Connection, inherited: list[Connection]) -> None:
     """A worker's life: answers until the other end of its pipe is closed, or its parent dead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for connection in inherited:  # else the pipes would not close with the parent
         connection.close()
     failure: BaseException | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.process
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 from commands import ROOT, heed_interrupts
@@ -160,3 +162,17 @@ def test_an_own_process_that_fails_is_one_sentence() -> None:
 
 def test_cores_are_those_this_process_may_use() -> None:
     assert available_cores() == len(os.sched_getaffinity(0))
+
+
+def test_an_interrupt_before_a_worker_begins_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C reaches a child in the moment after its birth too, when it is still a copy of us."""
+    bootstrap = multiprocessing.process.BaseProcess._bootstrap
+
+    def interrupted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return bootstrap(self, *args, **kwargs)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "_bootstrap", interrupted)
+    assert [*ordered_map(str.upper, ["a", "b"], 2)] == ["A", "B"]
