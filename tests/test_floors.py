@@ -37,7 +37,7 @@ ALLOWED = {
     "training": (f"{LOWEST} distributed models checkpoints search", FAIRSEQ),
     "tasks": (f"{LOWEST} distributed search training", FAIRSEQ),
     "plugin": ("models checkpoints optim criterions training tasks", "hydra"),
-    "insight": (f"{LOWEST} moe modules plugin", FAIRSEQ),
+    "insight": (f"{LOWEST} moe modules checkpoints plugin", FAIRSEQ),
     "cli": (f"__init__ {LOWEST} corpus evaluation models checkpoints insight", f"{FAIRSEQ} yaml"),
     "__main__": (f"{LOWEST} cli", ""),
 }

@@ -33,7 +33,6 @@ def consolidate(checkpoint: Path, output: Path, model_only: bool = False) -> Non
     experts = SavedExperts(checkpoint, state.pop(KEY))
     if model_only:
         state.pop("last_optimizer_state", None)
-    output.parent.mkdir(parents=True, exist_ok=True)
     with (
         written_whole(output) as temporary,
         tempfile.TemporaryDirectory(prefix=f"{output.name}.", dir=output.parent) as scratch,

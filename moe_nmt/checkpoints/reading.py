@@ -60,10 +60,11 @@ def read(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise UserError(f"{path} is a folder: name checkpoints in it")
     with refusing_bad_files(str(path)):
-        state: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    if "model" not in state:
+        state: Any = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    model = state.get("model") if isinstance(state, dict) else None
+    if not isinstance(model, dict) or not all(map(torch.is_tensor, model.values())):
         raise UserError(f"{path} is no fairseq checkpoint: it holds no model")
-    return state
+    return dict(state)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import torch
 from fairseq import checkpoint_utils
 
 import moe_nmt.plugin  # noqa: F401
+from moe_nmt.checkpoints.reading import read
+from moe_nmt.checkpoints.shards import refuse_sharded
 from moe_nmt.errors import UserError
 from moe_nmt.modules.projected_loss import projected_cross_entropy
 
@@ -26,11 +28,11 @@ def load(checkpoint: Path, data: Path, split: str, max_tokens: int) -> tuple[Any
         max_tokens: tokens of a batch.
 
     Raises:
-        UserError: what is missing.
+        UserError: what is missing, or cannot be used.
     """
-    for path in (checkpoint, data):
-        if not path.exists():
-            raise UserError(f"{path} does not exist")
+    if not data.exists():
+        raise UserError(f"{data} does not exist")
+    refuse_sharded(checkpoint, read(checkpoint))
     models, _, task = checkpoint_utils.load_model_ensemble_and_task(
         [str(checkpoint)], arg_overrides={"data": str(data)}
     )

@@ -26,7 +26,7 @@ from worker_pool import WorkerPool
 
 from moe_nmt.checkpoints import parts, shards
 from moe_nmt.checkpoints.shards import FOLDER, KEY, remove_unnamed_experts
-from moe_nmt.cli import average, consolidate
+from moe_nmt.cli import average, consolidate, inspect
 from moe_nmt.training import hooks, launch
 
 Pool = Callable[[int], WorkerPool]
@@ -141,10 +141,15 @@ def test_the_whole_file_is_what_other_commands_read(
         f"file of both with moe-nmt-consolidate {pair[True]} --output FILE"
     )
     assert stops(translations, pair[True]) == sentence
+    validation = [binarised, *PLUGIN, "--max-tokens", 500, "--path", pair[True]]
+    assert stops(run_here, "validate", *validation) == sentence
+    assert stops(inspect.main, [str(pair[True]), str(binarised)]) == sentence
     output = ["--output", str(tmp_path / "x.pt")]
     assert stops(average.main, [str(pair[True]), *output]) == sentence
     assert "is one file already" in stops(consolidate.main, [str(one), *output])
     assert "does not exist" in stops(consolidate.main, [str(tmp_path / "none.pt"), *output])
+    inside = ["--output", str(one / "x.pt")]
+    assert f"cannot write {one / 'x.pt'}: " in stops(consolidate.main, [str(pair[True]), *inside])
 
 
 def in_shards(data: Path, folder: Path, update: int, *more: str) -> dict[str, Any]:

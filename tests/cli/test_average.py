@@ -200,5 +200,9 @@ def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
     )
     more = save(checkpoints / "more.pt", 1, **weights(1.0, 2.0), extra=torch.zeros(1))
     assert "extra is absent in the first and (1,) in the second" in refused(first, more)
-    torch.save({"weight": torch.zeros(1)}, other)
-    assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)
+    for state in ({"weight": torch.zeros(1)}, {"model": 5}, {"model": {"a": "x"}}):
+        torch.save(state, other)
+        assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)
+    for state in (torch.ones(3), "model", [1]):
+        torch.save(state, other)
+        assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)

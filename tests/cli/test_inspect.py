@@ -47,6 +47,18 @@ def test_the_size_of_batches_does_not_matter(
     assert capsys.readouterr().out == expected
 
 
+def test_what_is_no_checkpoint_is_refused(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Path, binarised: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.pt"
+    for content in (checkpoint.read_bytes()[:-100], b"text\n"):
+        bad.write_bytes(content)
+        with pytest.raises(SystemExit, match=f"^moe_nmt: {bad} is not a whole checkpoint"):
+            inspect(monkeypatch, bad, binarised)
+    with pytest.raises(SystemExit, match=f"^moe_nmt: {tmp_path} is a folder"):
+        inspect(monkeypatch, tmp_path, binarised)
+
+
 @pytest.mark.parametrize("missing", ["checkpoint", "data", "split"])
 def test_what_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch,

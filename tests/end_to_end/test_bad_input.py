@@ -144,6 +144,19 @@ def test_half_a_checkpoint_stops_generate(binarised: Path, half: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["validate", "interactive"])
+def test_half_a_checkpoint_stops_other_commands(
+    binarised: Path, half: Path, tmp_path: Path, command: str
+) -> None:
+    """fairseq-validate, for one, names no task to load it for."""
+    options = [*PLUGIN, "--max-tokens", 500]
+    assert stops(command, binarised, *options, "--path", half) == sentence_about(half)
+    absent = tmp_path / "absent"
+    assert stops(command, binarised, *options, "--path", absent) == (
+        f"moe_nmt: Model file not found: {absent}"
+    )
+
+
 def test_half_a_checkpoint_stops_resuming(binarised: Path, half: Path) -> None:
     assert stops("train", *training(binarised, half.parent)) == sentence_about(half)
 
