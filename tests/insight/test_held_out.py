@@ -27,5 +27,5 @@ def test_perplexity_is_that_of_single_sentences() -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent\.pt does not exist$"):
+    with pytest.raises(UserError, match=r"absent\.pt does not exist: "):
         load(tmp_path / "absent.pt", tmp_path, "valid", 100)
