@@ -1,4 +1,4 @@
-"""Lets today's torch read fairseq's checkpoints safely, and fairseq write them safely.
+"""Lets today's torch read fairseq's checkpoints safely.
 
 torch.load unpickles nothing but tensors and plain values (weights_only); what fairseq puts into a
 checkpoint besides those is named here, type by type.

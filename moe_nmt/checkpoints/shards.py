@@ -100,13 +100,10 @@ class SavedExperts:
         """Reads rows of what is stored, and puts them where an ordinary checkpoint has them."""
         with self.refusing_damage():
             self.catalogue.read(parts)
-        for stored, part in parts.items():
-            kind, _, name = stored.partition(".")
-            if kind == "model":
-                state["model"][name] = part.rows
-            else:
-                number, _, name = name.partition(".")
-                state["last_optimizer_state"]["state"][int(number)][name] = part.rows
+        weights, optimizer = by_kind(parts)
+        state["model"] |= weights
+        for number, tensors in optimizer.items():
+            state["last_optimizer_state"]["state"][number] |= tensors
 
     def read_own(self, shards: dict[str, Shard]) -> dict[str, Part]:
         """Reads this worker's rows.
@@ -124,6 +121,20 @@ class SavedExperts:
         with self.refusing_damage():
             self.catalogue.read(parts)
         return parts
+
+
+def by_kind(parts: dict[str, Part]) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]]]:
+    """The rows of parameters by name, and of the optimizer's state by number and name."""
+    weights: dict[str, Tensor] = {}
+    optimizer: dict[int, dict[str, Tensor]] = {}
+    for stored, part in parts.items():
+        kind, _, name = stored.partition(".")
+        if kind == "model":
+            weights[name] = part.rows
+        else:
+            number, _, name = name.partition(".")
+            optimizer.setdefault(int(number), {})[name] = part.rows
+    return weights, optimizer
 
 
 def refuse_sharded(path: Path | str, state: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from fairseq.trainer import Trainer
 from torch import Tensor, nn
 
 from moe_nmt.checkpoints.reading import read, refuse_other_sizes
-from moe_nmt.checkpoints.shards import KEY, SavedExperts, write_experts
+from moe_nmt.checkpoints.shards import KEY, SavedExperts, by_kind, write_experts
 from moe_nmt.distributed import (
     ExpertParallel,
     OptimizerState,
@@ -261,14 +261,7 @@ class ExpertTrainer(Trainer):
     @contextmanager
     def inserted(self, own: dict[str, Part]) -> Iterator[None]:
         """While fairseq resumes from a file without experts, these rows are loaded with it."""
-        weights: dict[str, Tensor] = {}
-        for stored, part in own.items():
-            kind, _, name = stored.partition(".")
-            if kind == "model":
-                weights[name] = part.rows
-            else:
-                number, _, name = name.partition(".")
-                self.saved_state.setdefault(int(number), {})[name] = part.rows
+        weights, self.saved_state = by_kind(own)
 
         def insert(module: nn.Module, state: dict[str, Tensor], *_: Any) -> None:
             state.update(weights)
