@@ -43,7 +43,8 @@ TRAPS: list[tuple[bytes, bytes, str]] = [
     (b"a b", b"a b c d", "ratio"),
 ]
 TAKEN = {"not UTF-8": 2, "empty": 3, "too long": 1, "ratio": 2, "held out": 2}
-NOT_COMPARED = {".stages", "archives"}  # when it was; what was downloaded
+# when it was; what was downloaded; with which command
+NOT_COMPARED = {".stages", "archives", "preparation.json"}
 TRAP_DUPLICATES = 7  # of the traps that are left, in every corpus but the first
 
 

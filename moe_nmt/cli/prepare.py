@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -171,6 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sample=args.sample,
         coverage=args.character_coverage,
         seed=args.seed,
+        command=shlex.join(
+            ["moe-nmt-prepare", *(sys.argv[1:] if arguments is None else arguments)]
+        ),
     )
     try:
         prepare(settings)

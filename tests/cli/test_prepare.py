@@ -277,3 +277,57 @@ def test_an_interrupt_is_one_sentence_and_two_runs_do_not_meet(folder: Path) -> 
     assert said.endswith("\nmoe_nmt: interrupted: run the same command again to go on\n")
     assert process.returncode == 130
     main([*OWN, *SMALL])
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_was_prepared_stands_in_one_file(folder: Path) -> None:
+    text = (folder / "more/a.en.gz").read_bytes(), (folder / "more/a.de.gz").read_bytes()
+    archive = tar({"x.en": gzip.decompress(text[0]), "x.de": gzip.decompress(text[1])})
+    Path("archives").mkdir()
+    Path("archives/x.tar").write_bytes(archive)
+    data = {
+        "name": "x",
+        "archive": {"urls": ["https://host/x.tar"], "md5": hashlib.md5(archive).hexdigest()},
+        "pairs": {"en-de": {"members": {"en": "x.en", "de": "x.de"}}},
+        "licence": "Yours\nto use.",
+        "citations": ["A. Author (2001)"],
+    }
+    Path("x.yaml").write_text(json.dumps(data))
+    options = [*OWN[:3], *OWN[5:], *TESTS, *SMALL, "--max-ratio", "9", "--corpora", "x.yaml"]
+    main([*options, "--archives", "archives", "--subword", "bpe"])
+    out = folder / "out"
+    found = json.loads((out / "preparation.json").read_text(encoding="utf-8"))
+    assert found["format"] == 1
+    assert found["languages"] == {"source": "en", "target": "de"}
+    assert found["subwords"] == {
+        "method": "bpe",
+        "file": "subword.model",
+        "sha256": sha256(out / "subword.model"),
+    }
+    assert found["tokenisation"] is None
+    dictionary = sha256(out / "binarised/dict.en.txt")
+    assert found["dictionaries"] == {
+        "joined": True,
+        "source": {"file": "binarised/dict.en.txt", "sha256": dictionary},
+        "target": {"file": "binarised/dict.de.txt", "sha256": dictionary},
+    }
+    assert found["training"]["pairs"] == 400
+    x, a = found["training"]["corpora"]
+    assert x == {
+        "name": "x",
+        "pairs": 200,
+        "pairs_before_cleaning": 200,
+        "licence": "Yours to use.",
+        "citations": ["A. Author (2001)"],
+    }
+    assert (a["pairs"], a["pairs_before_cleaning"], a["licence"]) == (200, 300, None)
+    assert [*found["held_out"]] == ["valid", "test", "test1"]
+    assert found["held_out"]["test"]["lines"] == 61
+    assert found["versions"]["subword-nmt"] == version("subword-nmt")
+    assert found["command"].startswith("moe-nmt-prepare --train a.en a.de --valid valid.en")
+    with pytest.raises(SystemExit):
+        main([*options, "--archives", "archives", "--subword", "bpe", "--max-words", "1"])
+    assert not (out / "preparation.json").exists()

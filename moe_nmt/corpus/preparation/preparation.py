@@ -17,6 +17,11 @@ from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.files.stages import Facts, Stage, Stages
 
 LOST = "lines were lost; is the disk full?"
+SUBWORD_TOOLS = {
+    "sentencepiece": "sentencepiece",
+    "bpe": "subword-nmt",
+    "moses-bpe": "subword-nmt",
+}
 
 Text = Corpus | OwnText
 
@@ -39,6 +44,7 @@ class Settings:
     sample: int
     coverage: float
     seed: int
+    command: str  # that asked for all this
 
 
 class Preparation:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from moe_nmt.corpus.preparation.preparation import Preparation, Settings
 from moe_nmt.corpus.preparation.report import write_manifest, write_report
+from moe_nmt.corpus.preparation.result import NAME as RESULT
+from moe_nmt.corpus.preparation.result import write_result
 from moe_nmt.corpus.preparation.subword_stages import (
     binarised_stage,
     dictionary_stage,
@@ -40,6 +42,7 @@ def prepare(settings: Settings) -> None:
 def run(work: Preparation) -> None:
     """All stages."""
     settings = work.settings
+    (work.folder / RESULT).unlink(missing_ok=True)
     for split, texts in settings.held_out.items():
         held_out_stage(work, split, [raw_stage(work, text) for text in texts])
     for text in settings.train:
@@ -57,3 +60,4 @@ def run(work: Preparation) -> None:
         binarised_stage(work, split)
     write_report(work.folder / "report.txt", work.facts)
     write_manifest(work.folder / "manifest.json", work.stages, work.facts)
+    write_result(work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moe_nmt.corpus.preparation.binarise import binarise
 from moe_nmt.corpus.preparation.dictionary import build_dictionary
-from moe_nmt.corpus.preparation.preparation import LOST, Preparation, tools
+from moe_nmt.corpus.preparation.preparation import LOST, SUBWORD_TOOLS, Preparation, tools
 from moe_nmt.corpus.preparation.report import BINARISED
 from moe_nmt.corpus.subwords.subword import apply_to_file, learn
 from moe_nmt.files.stages import Facts
@@ -15,12 +15,6 @@ from moe_nmt.files.text import (
     stop_unless_same,
     write_lines,
 )
-
-SUBWORD_TOOLS = {
-    "sentencepiece": "sentencepiece",
-    "bpe": "subword-nmt",
-    "moses-bpe": "subword-nmt",
-}
 
 
 def subwords_stage(work: Preparation) -> None:

@@ -24,7 +24,8 @@ NEEDS = f"name, archive and pairs, as wmt14_europarl.yaml has them in the folder
 class Corpus:
     """A published corpus of a pair of languages, with its members of the archive, in order.
 
-    ``pairs`` is the number of pairs that is quoted for it, if any.
+    ``pairs`` is the number of pairs that is quoted for it, if any; ``licence`` what its description
+    says of it.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Corpus:
     checksum: Checksum
     members: tuple[str, str]
     pairs: int | None = None
+    licence: str | None = None
+    citations: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -81,7 +84,16 @@ def read_description(path: Path, languages: tuple[str, str]) -> Corpus:
             raise UserError(f"{path} has no {'-'.join(languages)}: it has {', '.join(pairs)}")
         members = pair["members"]
         source, target = (str(members[language]) for language in languages)
-        return Corpus(name, urls, checksum, (source, target), pair.get("lines"))
+        licence = data.get("licence")
+        return Corpus(
+            name,
+            urls,
+            checksum,
+            (source, target),
+            pair.get("lines"),
+            None if licence is None else " ".join(str(licence).split()),
+            tuple(map(str, data.get("citations", ()))),
+        )
 
 
 def of_languages(pairs: Mapping[str, Any], languages: tuple[str, str]) -> Any:
@@ -106,4 +118,11 @@ def sacrebleu_set(name: str, languages: tuple[str, str]) -> Corpus:
         )
     source, target = members[:2]
     checksum = Checksum("md5", dataset.md5[0])
-    return Corpus(name.replace("/", "_"), (dataset.data[0],), checksum, (source, target))
+    citations = (" ".join(dataset.citation.split()),) if dataset.citation else ()
+    return Corpus(
+        name.replace("/", "_"),
+        (dataset.data[0],),
+        checksum,
+        (source, target),
+        citations=citations,
+    )
