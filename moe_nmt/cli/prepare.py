@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from moe_nmt.cli import command_parser
 from moe_nmt.corpus.preparation.preparation import Settings
@@ -18,7 +22,7 @@ from moe_nmt.corpus.subwords.subword import METHODS
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.parallel import available_cores
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = (128 + number for number in (signal.SIGINT, signal.SIGTERM))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,6 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     filters = parser.add_argument_group("filters of training pairs")
     filters.add_argument(
         "--max-words", type=int, default=175, metavar="N", help="default %(default)s"
+    )
+    filters.add_argument(
+        "--max-characters", type=int, default=2000, metavar="N", help="default %(default)s"
     )
     filters.add_argument(
         "--max-ratio",
@@ -130,6 +137,30 @@ def take_wmt14(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
         setattr(args, option, getattr(args, option) or names)
 
 
+@contextmanager
+def stopping_in_a_sentence() -> Iterator[None]:
+    """Ctrl-C, or a cluster's SIGTERM, ends the work with a word of how to go on."""
+
+    def terminate(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # once is enough
+        raise SystemExit(TERMINATED)
+
+    is_main = threading.current_thread() is threading.main_thread()  # signals reach no other
+    before = signal.signal(signal.SIGTERM, terminate) if is_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nmoe_nmt: interrupted: run the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code == TERMINATED:
+            print("\nmoe_nmt: terminated: run the same command again to go on", file=sys.stderr)
+        raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
+
+
 @ending_in_a_sentence()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
@@ -141,9 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("name text to train on with --train or --corpora")
     if not args.valid and not args.valid_sets:
         parser.error("name a validation set with --valid or --valid-sets; training text is none")
-    for option, least in (("workers", 1), ("vocabulary", 1), ("sample", 1), ("max_words", 1)):
-        if getattr(args, option) < least:
-            parser.error(f"--{option.replace('_', '-')} must be at least {least}")
+    for option in ("workers", "vocabulary", "sample", "max_words", "max_characters"):
+        if getattr(args, option) < 1:
+            parser.error(f"--{option.replace('_', '-')} must be at least 1")
     if not args.max_ratio >= 1:
         parser.error("--max-ratio must be at least 1")
     if not 0 < args.character_coverage <= 1:
@@ -165,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         archives=args.archives or args.destdir / "archives",
         workers=args.workers,
         max_words=args.max_words,
+        max_characters=args.max_characters,
         max_ratio=args.max_ratio,
         identify_languages=args.identify_languages,
         method=args.subword,
@@ -176,11 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ["moe-nmt-prepare", *(sys.argv[1:] if arguments is None else arguments)]
         ),
     )
-    try:
+    with stopping_in_a_sentence():
         prepare(settings)
-    except KeyboardInterrupt:
-        print("\nmoe_nmt: interrupted: run the same command again to go on", file=sys.stderr)
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

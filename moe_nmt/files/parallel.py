@@ -113,6 +113,7 @@ def stop(crew: list[Worker]) -> None:
 def work(function: Callable[[Any], Any], pipe: Connection, inherited: list[Connection]) -> None:
     """A worker's life: answers until the other end of its pipe is closed, or its parent dead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever the parent does at it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for connection in inherited:  # else the pipes would not close with the parent
         connection.close()

@@ -257,7 +257,12 @@ def test_a_folder_that_holds_other_things_is_left_alone(folder: Path) -> None:
     assert (folder / "out/text/train.en").read_text() == "precious"
 
 
-def test_an_interrupt_is_one_sentence_and_two_runs_do_not_meet(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_a_stop_is_one_sentence_and_two_runs_do_not_meet(
+    number: int, word: str, folder: Path
+) -> None:
     program = [sys.executable, "-m", "moe_nmt.cli.prepare", *OWN, *SMALL]
     process = subprocess.Popen(
         program,
@@ -269,13 +274,18 @@ def test_an_interrupt_is_one_sentence_and_two_runs_do_not_meet(folder: Path) -> 
         preexec_fn=heed_interrupts,
     )
     assert process.stdout is not None
-    process.stdout.readline()
+    while not process.stdout.readline().startswith("[clean.a-2]"):
+        pass
     with pytest.raises(SystemExit, match=r"another run is at work in .*/out: wait for its end"):
         main([*OWN, *SMALL])
-    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does, to the workers as well
+    os.killpg(process.pid, number)  # as Ctrl-C does, to the workers as well
     _, said = process.communicate(timeout=120)
-    assert said.endswith("\nmoe_nmt: interrupted: run the same command again to go on\n")
-    assert process.returncode == 130
+    assert said.endswith(f"\nmoe_nmt: {word}: run the same command again to go on\n")
+    assert "Traceback" not in said
+    assert process.returncode == 128 + number
+    report = (folder / "out/report.txt").read_text().splitlines()
+    assert report[0] == "stopped before the end: interrupted"
+    assert report[3].split()[:5] == ["a", "300", "0", "0", "0"]
     main([*OWN, *SMALL])
 
 
@@ -331,3 +341,51 @@ def test_what_was_prepared_stands_in_one_file(folder: Path) -> None:
     with pytest.raises(SystemExit):
         main([*options, "--archives", "archives", "--subword", "bpe", "--max-words", "1"])
     assert not (out / "preparation.json").exists()
+
+
+BAD_LINES = {
+    "not UTF-8": (b"good", b"\xfcber"),
+    "empty": (b"good", b" "),
+    "too long": (b"good " * 200, b"gut " * 200),
+    "ratio": (b"one two three", b"eins"),
+    "held out": (b"Known to the test set.", b"Anders"),
+    "duplicate": (b"The same again.", b"Noch einmal."),
+    "copied": (b"copy %d", b"copy %d"),
+}
+
+
+@pytest.mark.parametrize("reason", BAD_LINES)
+def test_a_filter_that_takes_much_is_warned_of(
+    reason: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = BAD_LINES[reason]
+    for language, line in (("en", source), ("de", target)):
+        lines = Path(f"a.{language}").read_bytes().splitlines(keepends=True)[:90]
+        bad = [line.replace(b"%d", b"%d" % number) + b"\n" for number in range(60)]
+        Path(f"a.{language}").write_bytes(b"".join([*bad, *lines]))
+        Path(f"b.{language}").write_bytes(b"".join([*lines[:30], *bad[:5]]))
+    Path("test.en").write_text("Known to the test set.\n")
+    Path("test.de").write_text("Bekannt.\n")
+    options = ["--train", "a.en", "a.de", "b.en", "b.de", *OWN[5:], *TESTS[:3], *SMALL]
+    main([*options, "--max-ratio", "2.5"])
+    said = capsys.readouterr()
+    taken = 59 if reason == "duplicate" else 60
+    what = "are the same on both sides" if reason == "copied" else f"are gone as {reason}"
+    warning = f"warning: {taken} of the 150 pairs of a ({taken / 150:.0%}) {what}: "
+    assert f"moe_nmt: {warning}" in said.err
+    assert warning in (folder / "out/report.txt").read_text()
+    assert " pairs of b " not in said.err or reason in ("duplicate", "copied")
+    if reason in ("not UTF-8", "ratio"):
+        assert f"    90 of 150 pairs left, 60 {reason}\n" in said.out
+        assert f"    30 of 35 pairs left, 5 {reason}\n" in said.out
+
+
+def test_the_report_of_a_run_that_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("b.en").write_text("one\n")
+    Path("b.de").write_text("eins\nzwei\n")
+    with pytest.raises(SystemExit, match=r"moe_nmt: b.en has 1 lines but b.de has 2"):
+        main(["--train", "a.en", "a.de", "b.en", "b.de", *OWN[5:], *SMALL])
+    report = (folder / "out/report.txt").read_text()
+    assert report.startswith("stopped before the end: b.en has 1 lines but b.de has 2: they are no")
+    assert "\na           300 " in report
+    assert report in capsys.readouterr().out

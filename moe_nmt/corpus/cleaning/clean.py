@@ -13,6 +13,7 @@ from pathlib import Path
 
 from moe_nmt.corpus.cleaning.held_out import letters
 from moe_nmt.corpus.cleaning.languages import Languages
+from moe_nmt.corpus.cleaning.lengths import words
 from moe_nmt.corpus.cleaning.normalise import normalise
 from moe_nmt.files.parallel import ordered_map
 from moe_nmt.files.progress import Progress
@@ -28,6 +29,7 @@ class Cleaner:
     """The filters; a call cleans a block of lines."""
 
     max_words: int
+    max_characters: int
     max_ratio: float
     held_out: tuple[frozenset[str], frozenset[str]]  # of the source's and the target's language
     languages: Languages | None = None  # where sentences in others are to be found
@@ -40,6 +42,7 @@ class Cleaner:
     def __call__(self, block: tuple[list[bytes], ...]) -> Cleaned:
         """Cleans lines of both sides."""
         taken: Counter[str] = Counter()
+        copied = 0
         source, target, digests = bytearray(), bytearray(), bytearray()
         for raw in zip(*block, strict=True):
             pair, objection = self.examine(raw)
@@ -49,8 +52,9 @@ class Cleaner:
             lines = [side.encode("utf-8") + b"\n" for side in pair]
             source += lines[0]
             target += lines[1]
+            copied += lines[0] == lines[1]
             digests += hashlib.blake2b(b"".join(lines), digest_size=DIGEST_SIZE).digest()
-        return Cleaned(len(block[0]), taken, bytes(source), bytes(target), bytes(digests))
+        return Cleaned(len(block[0]), taken, copied, bytes(source), bytes(target), bytes(digests))
 
     def examine(self, raw: tuple[bytes, ...]) -> tuple[list[str], str | None]:
         """The normalised pair, and the filter that takes it, if any."""
@@ -60,7 +64,9 @@ class Cleaner:
             return [], "not UTF-8"
         if not all(pair):
             return pair, "empty"
-        shorter, longer = sorted(side.count(" ") + 1 for side in pair)
+        if max(map(len, pair)) > self.max_characters:
+            return pair, "too long"
+        shorter, longer = sorted(map(words, pair))
         if longer > self.max_words:
             return pair, "too long"
         if longer > self.max_ratio * shorter:
@@ -78,6 +84,7 @@ class Cleaned:
 
     pairs: int
     taken: Counter[str]
+    copied: int  # of what is left, pairs whose sides are the same
     source: bytes
     target: bytes
     digests: bytes
@@ -90,8 +97,8 @@ def clean(
     cleaner: Cleaner,
     workers: int,
 ) -> dict[str, int]:
-    """Cleans a corpus: writes source, target and digests; returns the count of each filter."""
-    counts = Counter({"pairs": 0, **dict.fromkeys(cleaner.filters, 0)})
+    """Cleans a corpus: writes source, target and digests; returns what it counted."""
+    counts = Counter({"pairs": 0, **dict.fromkeys(cleaner.filters, 0), "copied": 0})
     source, target, digests = outputs
     with (
         written_whole(source) as source_part,
@@ -108,6 +115,7 @@ def clean(
             digests_file.write(cleaned.digests)
             counts["pairs"] += cleaned.pairs
             counts.update(cleaned.taken)
+            counts["copied"] += cleaned.copied
             progress.add(cleaned.pairs)
     counts["left"] = counts["pairs"] - sum(counts[reason] for reason in cleaner.filters)
     return dict(counts)

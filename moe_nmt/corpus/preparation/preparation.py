@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.files.stages import Facts, Stage, Stages
 
 LOST = "lines were lost; is the disk full?"
+CLEAN, BINARISED, HELD_OUT = "clean.", "binarised.", "held-out."  # begin the stages' names
 SUBWORD_TOOLS = {
     "sentencepiece": "sentencepiece",
     "bpe": "subword-nmt",
@@ -37,6 +39,7 @@ class Settings:
     archives: Path
     workers: int
     max_words: int
+    max_characters: int
     max_ratio: float
     identify_languages: bool
     method: str
@@ -54,6 +57,7 @@ class Preparation:
         self.settings, self.stages = settings, stages
         self.folder = settings.folder
         self.facts: dict[str, Facts] = {}
+        self.warnings: list[str] = []
         self.languages = Languages(settings.languages) if settings.identify_languages else None
         self.moses: list[Moses] = []  # for source and target, where subwords are of their tokens
         if settings.method == "moses-bpe":
@@ -74,6 +78,12 @@ class Preparation:
         """Runs a stage and remembers what it counted."""
         stage = Stage(name, recipe, inputs, [Path(output) for output in outputs])
         self.facts[name] = self.stages.run(stage, action)
+
+    def warn(self, sentences: Iterable[str]) -> None:
+        """Tells the user now, and in the report."""
+        for sentence in sentences:
+            print(f"moe_nmt: warning: {sentence}", file=sys.stderr, flush=True)
+            self.warnings.append(sentence)
 
     def pair(self, pattern: str) -> tuple[str, str]:
         """The names of both sides' files, {} filled in with the language."""

@@ -9,7 +9,7 @@ Both sides are counted after every stage.
 from __future__ import annotations
 
 from moe_nmt.corpus.preparation.preparation import Preparation, Settings
-from moe_nmt.corpus.preparation.report import write_manifest, write_report
+from moe_nmt.corpus.preparation.report import reported, write_manifest
 from moe_nmt.corpus.preparation.result import NAME as RESULT
 from moe_nmt.corpus.preparation.result import write_result
 from moe_nmt.corpus.preparation.subword_stages import (
@@ -36,7 +36,9 @@ def prepare(settings: Settings) -> None:
         if names.count(name) > 1:
             raise UserError(f"two training texts are called {name}: leave one out")
     with Stages(settings.folder) as stages:
-        run(Preparation(settings, stages))
+        work = Preparation(settings, stages)
+        with reported(work):
+            run(work)
 
 
 def run(work: Preparation) -> None:
@@ -58,6 +60,5 @@ def run(work: Preparation) -> None:
     dictionary_stage(work)
     for split in splits:
         binarised_stage(work, split)
-    write_report(work.folder / "report.txt", work.facts)
     write_manifest(work.folder / "manifest.json", work.stages, work.facts)
     write_result(work)

@@ -3,48 +3,89 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from moe_nmt.corpus.cleaning.clean import FILTERS
+from moe_nmt.corpus.preparation.losses import DUPLICATE
+from moe_nmt.corpus.preparation.preparation import BINARISED, CLEAN, HELD_OUT, Preparation
+from moe_nmt.errors import UserError
 from moe_nmt.files.stages import Facts, Stages, read_record
 from moe_nmt.files.tables import table
 from moe_nmt.files.text import write_lines
 
-CLEAN, BINARISED, HELD_OUT = "clean.", "binarised.", "held-out."
+REPORT = "report.txt"
 
 
-def write_report(path: Path, facts: Mapping[str, Facts]) -> None:
-    """Writes the table: what each filter took from each corpus, and the sizes of the splits."""
-    filters = filters_of(facts)
-    corpora: list[list[Any]] = []
-    for name, kept in facts["train"].items():
-        counts = facts[f"{CLEAN}{name}"]
-        taken = [counts[reason] for reason in filters]
-        corpora.append([name, counts["pairs"], *taken, counts["left"] - kept, kept])
-    sums = [sum(column) for column in [*zip(*corpora, strict=True)][1:]]
-    head = ["training", "pairs", *filters, "duplicate", "kept"]
-    tables = [table([head, *corpora, ["all", *sums]])]
-    sizes: list[list[Any]] = [["binarised", "language", "sentences", "subwords", "unknown"]]
-    for stage, counted in facts.items():
-        if stage.startswith(BINARISED):
-            for language, numbers in counted.items():
-                sizes.append([stage.removeprefix(BINARISED), language, *numbers.values()])
-    tables.append(table(sizes, "llr"))
-    entities: list[list[Any]] = [["held out", "entities", "bare ampersands"]]
-    for stage, counted in facts.items():
-        if stage.startswith(HELD_OUT):
-            entities += [
-                [file, *numbers.values()]
-                for file, numbers in counted.items()
-                if isinstance(numbers, Mapping)
-            ]
-    if len(entities) > 1:
-        tables.append(table(entities))
-    report = "\n\n".join(tables)
-    write_lines(path, [report])
+@contextmanager
+def reported(work: Preparation) -> Iterator[None]:
+    """Writes and prints the report when the work ends, whichever way."""
+    try:
+        yield
+    except BaseException as stop:
+        why = str(stop) if isinstance(stop, Exception) else "interrupted"
+        with suppress(UserError):  # on a full disk, say: the stop itself is what is to be told
+            write_report(work, f"stopped before the end: {why}")
+        raise
+    write_report(work)
+
+
+def write_report(work: Preparation, stop: str | None = None) -> None:
+    """Writes what each filter took from each corpus, the sizes of the splits, and the warnings."""
+    parts = [
+        stop,
+        training_table(work.facts),
+        sizes_table(work.facts),
+        entities_table(work.facts),
+        "\n".join(f"warning: {warning}" for warning in work.warnings),
+    ]
+    report = "\n\n".join(filter(None, parts))
     print(report, flush=True)
+    write_lines(work.folder / REPORT, [report])
+
+
+def training_table(facts: Mapping[str, Facts]) -> str | None:
+    """What each filter took from each corpus; of a run that was stopped, as far as it is known."""
+    filters = filters_of(facts)
+    kept: Facts = facts.get("train", {})
+    corpora: list[list[Any]] = []
+    for stage, counts in facts.items():
+        if stage.startswith(CLEAN):
+            name = stage.removeprefix(CLEAN)
+            end = [counts["left"] - kept[name], kept[name]] if name in kept else []
+            taken = [counts[reason] for reason in filters]
+            corpora.append([name, counts["pairs"], *taken, *end])
+    if not corpora:
+        return None
+    sums = [sum(column) for column in [*zip(*corpora, strict=True)][1:]]
+    head = ["training", "pairs", *filters, *([DUPLICATE, "kept"] if kept else [])]
+    return table([head, *corpora, ["all", *sums]])
+
+
+def sizes_table(facts: Mapping[str, Facts]) -> str | None:
+    """The sizes of the splits."""
+    sizes: list[Sequence[Any]] = [
+        (stage.removeprefix(BINARISED), language, *numbers.values())
+        for stage, counted in facts.items()
+        if stage.startswith(BINARISED)
+        for language, numbers in counted.items()
+    ]
+    head = ["binarised", "language", "sentences", "subwords", "unknown"]
+    return table([head, *sizes], "llr") if sizes else None
+
+
+def entities_table(facts: Mapping[str, Facts]) -> str | None:
+    """How many ampersands of sets with markup stand for themselves."""
+    entities: list[Sequence[Any]] = [
+        (file, *numbers.values())
+        for stage, counted in facts.items()
+        if stage.startswith(HELD_OUT)
+        for file, numbers in counted.items()
+        if isinstance(numbers, Mapping)
+    ]
+    return table([["held out", "entities", "bare ampersands"], *entities]) if entities else None
 
 
 def filters_of(facts: Mapping[str, Facts]) -> list[str]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from moe_nmt.corpus.preparation.binarise import binarise
 from moe_nmt.corpus.preparation.dictionary import build_dictionary
-from moe_nmt.corpus.preparation.preparation import LOST, SUBWORD_TOOLS, Preparation, tools
-from moe_nmt.corpus.preparation.report import BINARISED
+from moe_nmt.corpus.preparation.preparation import (
+    BINARISED,
+    LOST,
+    SUBWORD_TOOLS,
+    Preparation,
+    tools,
+)
 from moe_nmt.corpus.subwords.subword import apply_to_file, learn
 from moe_nmt.files.stages import Facts
 from moe_nmt.files.text import (

@@ -9,8 +9,9 @@ from moe_nmt.corpus.cleaning.clean import Cleaner, clean
 from moe_nmt.corpus.cleaning.duplicates import merge
 from moe_nmt.corpus.cleaning.held_out import Pair, held_out_sentences, write_held_out
 from moe_nmt.corpus.cleaning.languages import PACKAGE as LANGUAGE_TOOL
-from moe_nmt.corpus.preparation.preparation import LOST, Preparation, Text, tools
-from moe_nmt.corpus.preparation.report import CLEAN, HELD_OUT, filters_of
+from moe_nmt.corpus.preparation.losses import DUPLICATE, losses
+from moe_nmt.corpus.preparation.preparation import CLEAN, HELD_OUT, LOST, Preparation, Text, tools
+from moe_nmt.corpus.preparation.report import filters_of
 from moe_nmt.corpus.sources.archives import extract, fetch, quoted_count
 from moe_nmt.corpus.sources.own_text import OwnText
 from moe_nmt.corpus.subwords.moses import PACKAGE as TOKENIZER
@@ -76,6 +77,7 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
         sentences = [held_out_sentences(paths) for paths in zip(*held_out, strict=True)]
         cleaner = Cleaner(
             settings.max_words,
+            settings.max_characters,
             settings.max_ratio,
             (sentences[0], sentences[1]),
             work.languages,
@@ -89,11 +91,20 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
         )
         return facts
 
-    recipe = {"max-words": settings.max_words, "max-ratio": settings.max_ratio, **tools()}
+    recipe = {
+        "max-words": settings.max_words,
+        "max-characters": settings.max_characters,
+        "max-ratio": settings.max_ratio,
+        **tools(),
+    }
     if work.languages is not None:
         recipe |= {"identify-languages": list(settings.languages), **tools(LANGUAGE_TOOL)}
     names = [*work.pair(f"clean/{name}.{{}}"), f"clean/{name}.digests"]
     work.stage(f"{CLEAN}{name}", recipe, inputs, names, action)
+    counts = work.facts[f"{CLEAN}{name}"]
+    taken = [f"{counts[reason]:,} {reason}" for reason in filters_of(work.facts) if counts[reason]]
+    print(f"    {counts['left']:,} of {counts['pairs']:,} pairs left", *taken, sep=", ", flush=True)
+    work.warn(losses(name, counts, settings))
 
 
 def merge_stage(work: Preparation) -> None:
@@ -122,6 +133,10 @@ def merge_stage(work: Preparation) -> None:
         return dict(zip(names, kept, strict=True))
 
     work.stage("train", {"corpora": names}, inputs, work.pair("text/train.{}"), action)
+    for name, kept in work.facts["train"].items():
+        counts = work.facts[f"{CLEAN}{name}"]
+        duplicates = {"pairs": counts["pairs"], DUPLICATE: counts["left"] - kept}
+        work.warn(losses(name, duplicates, work.settings))
 
 
 def tokens_stage(work: Preparation, split: str) -> None:

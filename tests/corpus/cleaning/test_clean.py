@@ -15,7 +15,7 @@ from moe_nmt.errors import UserError
 
 NOTHING: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 HELD_OUT = (frozenset({letters("The “known” one.")}), frozenset({letters("Le connu.")}))
-CLEANER = Cleaner(max_words=6, max_ratio=1.5, held_out=HELD_OUT)
+CLEANER = Cleaner(max_words=6, max_characters=40, max_ratio=1.5, held_out=HELD_OUT)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,11 @@ CLEANER = Cleaner(max_words=6, max_ratio=1.5, held_out=HELD_OUT)
         (b"a b c d", b"e f g h i j", None),  # 6 words, ratio 1.5: just right
         (b"a b c d e f g", b"a b c d e f", "too long"),
         (b"a b c d e f", b"a b c d e f g", "too long"),
+        (b"a" * 41, b"b", "too long"),
+        (b"a", b"b" * 41, "too long"),
         (b"a b", b"c d e f", "ratio"),
+        ("她在花园里种花".encode(), b"She plants flowers now", None),  # 7 characters: 4 words
+        ("她在花园里种花".encode(), b"Yes", "ratio"),
         (b"c d e f", b"a b", "ratio"),
         (b"\xff", b"a", "not UTF-8"),
         (b"a", b"\xed\xa0\x80", "not UTF-8"),  # a surrogate
@@ -49,7 +53,7 @@ def test_filters_have_an_order_that_the_report_shows() -> None:
 @given(st.text(), st.text())
 def test_what_is_left_is_normalised_and_one_line(source: str, target: str) -> None:
     block = ([source.replace("\n", " ").encode()], [target.replace("\n", " ").encode()])
-    cleaned = Cleaner(100, 100, NOTHING)(block)
+    cleaned = Cleaner(100, 1000, 100, NOTHING)(block)
     left = cleaned.source.decode(), cleaned.target.decode()
     is_empty = not normalise(source) or not normalise(target)
     assert left == (("", "") if is_empty else (f"{normalise(source)}\n", f"{normalise(target)}\n"))
@@ -59,7 +63,7 @@ def test_what_is_left_is_normalised_and_one_line(source: str, target: str) -> No
 def test_punctuation_alone_is_nobodys_copy(tmp_path: Path) -> None:
     (tmp_path / "dev").write_text("...\nA!\n")
     assert held_out_sentences([tmp_path / "dev"]) == {"a"}
-    assert Cleaner(6, 1.5, (frozenset(), frozenset({"a"}))).examine((b"!", b"?"))[1] is None
+    assert Cleaner(6, 40, 1.5, (frozenset(), frozenset({"a"}))).examine((b"!", b"?"))[1] is None
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -71,7 +75,7 @@ def test_a_corpus(workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     outputs = tmp_path / "en", tmp_path / "fr", tmp_path / "digests"
     counts = clean("a", texts, outputs, CLEANER, workers)
     assert counts == {
-        "pairs": 6, "not UTF-8": 1, "empty": 1, "too long": 0, "ratio": 1, "held out": 0, "left": 3,
+        "pairs": 6, "not UTF-8": 1, "empty": 1, "too long": 0, "ratio": 1, "held out": 0, "copied": 0, "left": 3,
     }  # fmt: skip
     assert outputs[0].read_bytes() == b"one\ntwo two\nfour\n"
     assert outputs[1].read_bytes() == b"un\ndeux deux\nquatre\n"
