@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from moe_nmt.errors import UserError
 
 FEWER = "take fewer with --workers"
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -91,8 +92,9 @@ def start(function: Callable[[Any], Any], workers: int) -> list[Worker]:
         ours, theirs = context.Pipe()
         inherited = [ours, *(worker.pipe for worker in crew)]
         process = context.Process(target=work, args=(function, theirs, inherited), daemon=True)
-        # An interrupt that comes before the worker ignores it waits for that.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A stop that comes before the worker knows what to do at it waits for that; one that comes
+        # while this process forks would be lost in a callback.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             process.start()
         finally:
@@ -114,7 +116,7 @@ def work(function: Callable[[Any], Any], pipe: Connection, inherited: list[Conne
     """A worker's life: answers until the other end of its pipe is closed, or its parent dead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever the parent does at it
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     for connection in inherited:  # else the pipes would not close with the parent
         connection.close()
     failure: BaseException | None

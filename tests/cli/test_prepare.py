@@ -348,7 +348,7 @@ BAD_LINES = {
     "empty": (b"good", b" "),
     "too long": (b"good " * 200, b"gut " * 200),
     "ratio": (b"one two three", b"eins"),
-    "held out": (b"Known to the test set.", b"Anders"),
+    "held out": (b"Known to the test set.", b"Noch nie gesehen, nicht wahr?"),
     "duplicate": (b"The same again.", b"Noch einmal."),
     "copied": (b"copy %d", b"copy %d"),
 }
@@ -360,10 +360,10 @@ def test_a_filter_that_takes_much_is_warned_of(
 ) -> None:
     source, target = BAD_LINES[reason]
     for language, line in (("en", source), ("de", target)):
-        lines = Path(f"a.{language}").read_bytes().splitlines(keepends=True)[:90]
+        lines = Path(f"a.{language}").read_bytes().splitlines(keepends=True)[:120]
         bad = [line.replace(b"%d", b"%d" % number) + b"\n" for number in range(60)]
-        Path(f"a.{language}").write_bytes(b"".join([*bad, *lines]))
-        Path(f"b.{language}").write_bytes(b"".join([*lines[:30], *bad[:5]]))
+        Path(f"a.{language}").write_bytes(b"".join([*bad, *lines[:90]]))
+        Path(f"b.{language}").write_bytes(b"".join([*lines[90:], *bad[:5]]))
     Path("test.en").write_text("Known to the test set.\n")
     Path("test.de").write_text("Bekannt.\n")
     options = ["--train", "a.en", "a.de", "b.en", "b.de", *OWN[5:], *TESTS[:3], *SMALL]

@@ -75,7 +75,8 @@ def test_a_corpus(workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     outputs = tmp_path / "en", tmp_path / "fr", tmp_path / "digests"
     counts = clean("a", texts, outputs, CLEANER, workers)
     assert counts == {
-        "pairs": 6, "not UTF-8": 1, "empty": 1, "too long": 0, "ratio": 1, "held out": 0, "copied": 0, "left": 3,
+        "pairs": 6, "not UTF-8": 1, "empty": 1, "too long": 0, "ratio": 1, "held out": 0,
+        "copied": 0, "left": 3,
     }  # fmt: skip
     assert outputs[0].read_bytes() == b"one\ntwo two\nfour\n"
     assert outputs[1].read_bytes() == b"un\ndeux deux\nquatre\n"
