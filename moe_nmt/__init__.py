@@ -2,11 +2,18 @@
 
 Importing it does nothing to anybody: the layer, ``moe_nmt.moe``, and the modules,
 ``moe_nmt.modules``, serve any torch program.  ``--user-dir moe_nmt``, or ``import moe_nmt.plugin``,
-registers models, criterion, task, optimizer and schedule with fairseq.
+registers models, criterion, task, optimizer and schedule with fairseq.  ``load`` opens a folder of
+``moe-nmt-pack``, to translate raw text.
 """
+
+from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moe_nmt.translation.loading import load as load
 
 __version__ = "0.1.0"
 
@@ -27,3 +34,10 @@ class UserDir(list[str]):
 
 
 __path__ = UserDir(__path__)
+
+
+def __getattr__(name: str) -> Any:
+    """``load``, which takes seconds to import."""
+    if name == "load":
+        return importlib.import_module("moe_nmt.translation.loading").load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,6 +19,7 @@ from moe_nmt.models.architectures import ARCHITECTURES
 from moe_nmt.models.config import GNMTMoEConfig, completed, moe_positions, validate
 from moe_nmt.models.decoder import GNMTDecoder
 from moe_nmt.models.encoder import GNMTEncoder, refuse_left_padding
+from moe_nmt.models.hub import Hub, from_pretrained
 from moe_nmt.modules.attention import ATTENTIONS
 from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
@@ -47,6 +48,28 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
             return build_model(cls, completed(cfg), *words, workers)
         except ValueError as error:
             raise UserError(f"{error}") from error
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model_name_or_path: str,
+        checkpoint_file: str = "model.pt",
+        data_name_or_path: str = ".",
+        **overrides: Any,
+    ) -> Hub:
+        """Loads a checkpoint to call from Python; nothing of fairseq need be imported before.
+
+        Args:
+            model_name_or_path: the folder of the checkpoint.
+            checkpoint_file: its name there; several between colons are an ensemble.
+            data_name_or_path: the folder of the dictionaries; within the former if it begins
+                with a full stop.
+            overrides: options, such as ``bpe="sentencepiece"`` and ``sentencepiece_model``.
+
+        Raises:
+            UserError: a folder or a file is missing, or is no checkpoint.
+        """
+        return from_pretrained(model_name_or_path, checkpoint_file, data_name_or_path, **overrides)
 
     def forward(
         self,

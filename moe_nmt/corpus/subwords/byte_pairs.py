@@ -78,3 +78,11 @@ class BytePairs:
             self.bpe.cache.clear()
         pieces: list[str] = self.bpe.segment_tokens(self.tokens(sentence), dropout)
         return pieces
+
+    def known(self) -> set[str]:
+        """What merges make, at the end of a token and before it."""
+        merged = map("".join, self.bpe.bpe_codes)
+        end, mark = "</w>", self.bpe.separator
+        return {
+            one.removesuffix(end) if one.endswith(end) else f"{one}{mark}" for one in merged
+        }

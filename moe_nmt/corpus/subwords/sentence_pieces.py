@@ -64,3 +64,7 @@ class SentencePieces:
             sentence, out_type=str, enable_sampling=True, alpha=alpha, nbest_size=-1
         )
         return pieces
+
+    def known(self) -> set[str]:
+        """All subwords of the model."""
+        return {self.processor.id_to_piece(i) for i in range(self.processor.get_piece_size())}

@@ -36,6 +36,9 @@ class Segmenter(Protocol):
     def sampled(self, sentence: str, alpha: float) -> list[str]:
         """Subwords that differ from call to call, for training."""
 
+    def known(self) -> set[str]:
+        """The subwords that a sentence may be split into, single characters aside."""
+
 
 def learn(
     files: Sequence[Path],

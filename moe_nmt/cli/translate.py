@@ -1,0 +1,106 @@
+"""``moe-nmt-translate``: raw text in, raw text out, line for line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from moe_nmt.cli import command_parser
+from moe_nmt.cli.search_options import add_search_options, given, limits_of_options
+from moe_nmt.errors import ending_in_a_sentence
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = command_parser(
+        "Translates raw text, one sentence a line, from the standard input to the standard output.",
+        prog="moe-nmt-translate",
+        epilog="On a keyboard, end with Ctrl-D.",
+    )
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="of moe-nmt-pack; several are an ensemble",
+    )
+    output = parser.add_argument_group("what is written")
+    output.add_argument(
+        "--nbest",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="the N best of each line, each after the line's number and a tab",
+    )
+    output.add_argument("--scores", action="store_true", help="the score and a tab before the text")
+    output.add_argument(
+        "--alignment",
+        action="store_true",
+        help="after the text a tab and pairs of words, as in 0-0 1-2: source-target",
+    )
+    output.add_argument(
+        "--json-lines", action="store_true", help="all of that in one JSON object a line"
+    )
+    add_search_options(parser, "the model folder says what holds otherwise")
+    parser.add_argument(
+        "--split-longer-than",
+        type=positive,
+        metavar="N",
+        help="cut lines of more than N subwords where sentences end; default: never",
+    )
+    work = parser.add_argument_group("work")
+    work.add_argument("--threads", type=positive, metavar="N", help="of the CPU; default: all")
+    work.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    work.add_argument("--device", metavar="NAME", help="default: a GPU where there is one, or cpu")
+    work.add_argument(
+        "--max-tokens", type=positive, default=2000, metavar="N", help="subwords of a batch"
+    )
+    work.add_argument(
+        "--window",
+        type=positive,
+        default=2000,
+        metavar="N",
+        help="lines that are read ahead and sorted by length, at most",
+    )
+    return parser
+
+
+@ending_in_a_sentence()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    args = build_parser().parse_args(arguments)
+
+    from moe_nmt.translation.windows import WholeWrites
+
+    writes = WholeWrites()
+
+    import torch
+
+    from moe_nmt.translation.loading import load
+    from moe_nmt.translation.stream import Columns, Options, translate_stream
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    translator = load(*args.folders, device=args.device, precision=args.precision)
+    options = Options(
+        columns=Columns(args.nbest, args.scores, args.alignment, args.json_lines),
+        window=args.window,
+        max_tokens=args.max_tokens,
+        split_longer_than=args.split_longer_than,
+        search=given(args),
+    )
+    with limits_of_options():
+        translate_stream(translator, sys.stdin.fileno(), sys.stdout.fileno(), writes, options)
+
+
+if __name__ == "__main__":
+    main()

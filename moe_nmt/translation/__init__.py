@@ -1,0 +1,1 @@
+"""From raw sentences to raw translations: folders that hold a trained model with all it needs."""

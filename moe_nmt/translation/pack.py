@@ -1,0 +1,212 @@
+"""Makes a model folder of a checkpoint of fairseq-train and of the data it was trained on."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import omegaconf
+from fairseq import checkpoint_utils
+from fairseq.data import Dictionary
+
+import moe_nmt.plugin  # noqa: F401
+from moe_nmt import __version__
+from moe_nmt.checkpoints.reading import read
+from moe_nmt.checkpoints.shards import refuse_sharded
+from moe_nmt.corpus.cleaning.normalise import WORD_START
+from moe_nmt.corpus.subwords import subword
+from moe_nmt.corpus.subwords.byte_pairs import CONTINUED
+from moe_nmt.errors import UserError
+from moe_nmt.files.hashes import sha256
+from moe_nmt.models.config import completed
+from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.translation.card import model_card
+from moe_nmt.translation.description import Description, Side
+from moe_nmt.translation.model_folder import SOURCE, SUBWORDS, TARGET, moses, write
+from moe_nmt.translation.settings import SearchSettings
+from moe_nmt.translation.text import OF_SENTENCES, OF_TOKENS, WORDS
+
+PACKAGES = ("torch", "fairseq-fixed", "safetensors", "sentencepiece", "subword-nmt")
+# What of a checkpoint's configuration tells how it was trained; None: all of a section.
+TRAINING: dict[str, tuple[str, ...] | None] = {
+    "common": ("seed", "fp16", "bf16"),
+    "dataset": ("max_tokens", "batch_size"),
+    "optimization": ("max_epoch", "max_update", "clip_norm", "update_freq"),
+    "optimizer": None,
+    "lr_scheduler": None,
+    "criterion": None,
+}
+LEAST_SHARE = 0.98  # of a dictionary's subwords that their model must know: some texts lack a few
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be packed.
+
+    Args:
+        checkpoint: of fairseq-train, or averaged.
+        output: the folder to make.
+        data: made by fairseq-preprocess; None: where the training found it.
+        subwords: the model that made the source's subwords; None: subword.model in or beside
+            ``data``.
+        tokenizer: "none" or "moses", what was there before the subwords; None: moses where these
+            are of tokens.
+        search: fields of ``SearchSettings`` that differ from GNMT's.
+        scores: for the card: as moe-nmt-score --json writes them.
+        licence: for the card.
+    """
+
+    checkpoint: Path
+    output: Path
+    data: Path | None = None
+    subwords: Path | None = None
+    tokenizer: str | None = None
+    search: Mapping[str, Any] = MappingProxyType({})
+    scores: Path | None = None
+    licence: str | None = None
+
+
+def pack(request: Request) -> Path:
+    """Writes the folder that is asked for, and returns its path.
+
+    Raises:
+        UserError: what is missing, or does not belong together.
+        LimitError: a setting of the search is outside its limits.
+    """
+    checkpoint = request.checkpoint
+    search = SearchSettings(**request.search)
+    search.options(), search.limit()  # whether their values are within limits
+    state = read(checkpoint)
+    refuse_sharded(checkpoint, state)
+    if request.output.exists():
+        raise UserError(f"{request.output} exists: name another --output, or remove it first")
+    data = request.data or recorded_data(checkpoint, state)
+    models, configuration, task = checkpoint_utils.load_model_ensemble_and_task(
+        [str(checkpoint)], arg_overrides={"data": str(data)}
+    )
+    model = models[0]
+    if not isinstance(model, GNMTMoEModel):
+        raise UserError(f"{checkpoint} is of a model of another project: only ours can be packed")
+    languages = task.cfg.source_lang, task.cfg.target_lang
+    dictionaries = task.source_dictionary, task.target_dictionary
+    files = {
+        name: data / f"dict.{language}.txt"
+        for name, language in zip((SOURCE, TARGET), languages, strict=True)
+    }
+    kinds = [kind_of(dictionary) for dictionary in dictionaries]
+    subwords = request.subwords or subwords_near(data) if kinds[0] != WORDS else request.subwords
+    if subwords is not None:
+        check_subwords(subwords, kinds[0], dictionaries[0], files[SOURCE])
+        files[SUBWORDS] = subwords
+    elif kinds[0] != WORDS:
+        raise UserError(
+            f"{files[SOURCE]} is of subwords, and there is no subword.model in or beside {data}: "
+            "name their model with --subword"
+        )
+    source, target = (
+        Side(language, kind, request.tokenizer or tokenizer_of(kind))
+        for language, kind in zip(languages, kinds, strict=True)
+    )
+    moses(source), moses(target)  # whether there are rules for these languages
+    description = Description(
+        source,
+        target,
+        options_of(configuration.model),
+        search,
+        training_of(checkpoint, state, configuration),
+        {"moe_nmt": __version__, **{package: version(package) for package in PACKAGES}},
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    card = model_card(request.output.name, description, parameters, request.licence, request.scores)
+    write(request.output, description, model, files, card)
+    return request.output
+
+
+def options_of(configuration: Any) -> dict[str, Any]:
+    """A model's options, without what fairseq adds to them."""
+    values: dict[str, Any] = plain(asdict(completed(configuration)))
+    return {name: value for name, value in values.items() if not name.startswith("_")}
+
+
+def recorded_data(checkpoint: Path, state: dict[str, Any]) -> Path:
+    """The folder that a training read, as its checkpoint names it."""
+    task = plain((state.get("cfg") or {}).get("task") or {})
+    first = str(task.get("data") or "").split(":")[0]
+    if not first or not Path(first).is_dir():
+        raise UserError(
+            f"{checkpoint} was trained on {first or 'a folder it does not name'}, which is not "
+            "here: name the folder of fairseq-preprocess with --data"
+        )
+    return Path(first)
+
+
+def subwords_near(data: Path) -> Path | None:
+    """Where moe-nmt-prepare puts the model of subwords, and where one may lie by hand."""
+    places = (data / SUBWORDS, data.parent / SUBWORDS)
+    return next((place for place in places if place.is_file()), None)
+
+
+def kind_of(dictionary: Dictionary) -> str:
+    """What the entries are, known by the marks of subwords."""
+    entries = dictionary.symbols[dictionary.nspecial :]
+    if any(WORD_START in entry for entry in entries):
+        return OF_SENTENCES
+    if any(entry.endswith(CONTINUED) for entry in entries):
+        return OF_TOKENS
+    return WORDS
+
+
+def tokenizer_of(kind: str) -> str:
+    """What the project's own stages put before such subwords."""
+    return "moses" if kind == OF_TOKENS else "none"
+
+
+def check_subwords(model: Path, kind: str, dictionary: Dictionary, file: Path) -> None:
+    """Stops unless a dictionary's subwords are those of their model."""
+    known = subword.load(model).known()
+    entries = [entry for entry in dictionary.symbols[dictionary.nspecial :] if is_long(entry)]
+    share = sum(entry in known for entry in entries) / max(1, len(entries))
+    if kind == WORDS or share < LEAST_SHARE:
+        raise UserError(
+            f"{model} knows {share:.0%} of the subwords in {file}: name the model that the text "
+            "was segmented with by --subword"
+        )
+
+
+def is_long(entry: str) -> bool:
+    """Whether a subword is more than a character, of which a text may have any."""
+    return len(entry.removesuffix(CONTINUED).strip(WORD_START)) > 1
+
+
+def training_of(checkpoint: Path, state: dict[str, Any], configuration: Any) -> dict[str, Any]:
+    """Where a model comes from."""
+    history = state.get("optimizer_history") or [{}]
+    facts = {
+        "checkpoint": checkpoint.name,
+        "sha256": sha256(checkpoint),
+        "architecture": configuration.model.get("_name"),
+        "updates": history[-1].get("num_updates"),
+    }
+    options = plain(configuration)
+    for section, names in TRAINING.items():
+        values = options.get(section) or {}
+        facts[section] = values if names is None else {name: values.get(name) for name in names}
+    return facts
+
+
+def plain(value: Any) -> Any:
+    """A configuration as JSON can have it."""
+    if isinstance(value, omegaconf.DictConfig | omegaconf.ListConfig):
+        value = omegaconf.OmegaConf.to_container(value, enum_to_str=True)
+    if isinstance(value, Namespace):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -1,0 +1,135 @@
+"""Translates a stream of raw lines, line for line, in windows of bounded size."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from moe_nmt.files.progress import Progress
+from moe_nmt.translation.translation import Hypothesis, Translation
+from moe_nmt.translation.translator import MAX_TOKENS, Translator
+from moe_nmt.translation.windows import WholeWrites, lines_left, windows
+
+WINDOW = 2000  # lines that are sorted by length, at most
+MANY = 0.2  # of the words of a text, unknown
+FEW_WORDS = 50  # too few to judge by
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is written for a line.
+
+    The text alone; or columns between tabs: the line's number with ``nbest``, the score, the text,
+    the alignment as pairs such as 0-0; or all of that as JSON.
+    """
+
+    nbest: int = 1
+    scores: bool = False
+    alignment: bool = False
+    json: bool = False
+
+    def lines(self, number: int, translation: Translation) -> Iterator[str]:
+        """One line, or one for each of the n best; ``number`` counts from 1."""
+        if self.json:
+            yield json.dumps({"line": number, **translation.as_json()}, ensure_ascii=False)
+            return
+        for hypothesis in islice(translation.hypotheses, self.nbest):
+            yield "\t".join(self.row(number, hypothesis))
+
+    def row(self, number: int, hypothesis: Hypothesis) -> list[str]:
+        """The columns."""
+        row = [str(number)] if self.nbest > 1 else []
+        row += [f"{hypothesis.score:.4f}"] if self.scores else []
+        row.append(hypothesis.text)
+        if self.alignment:
+            row.append(" ".join(f"{source}-{target}" for source, target in hypothesis.alignment))
+        return row
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a stream is translated."""
+
+    columns: Columns = Columns()
+    window: int = WINDOW
+    max_tokens: int = MAX_TOKENS
+    split_longer_than: int | None = None
+    search: dict[str, Any] = field(default_factory=dict)  # fields of SearchSettings
+
+
+@dataclass
+class Found:
+    """What is said of a text when it is over."""
+
+    bad_lines: int = 0
+    words: int = 0
+    unknown: int = 0
+
+    def decode(self, line: bytes, number: int) -> str:
+        """A line as text, whatever bytes it has."""
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            self.bad_lines += 1
+            if self.bad_lines == 1:
+                warn(f"line {number} is not UTF-8: what cannot be read in it is taken as U+FFFD")
+            return line.decode("utf-8", errors="replace")
+
+    def report(self) -> None:
+        """Warns of what the user should know."""
+        if self.bad_lines > 1:
+            warn(f"{self.bad_lines} lines were not UTF-8")
+        if self.words >= FEW_WORDS and self.unknown > MANY * self.words:
+            warn(
+                f"the model does not know {self.unknown / self.words:.0%} of the subwords of this "
+                "text: is it in the model's source language, raw, neither tokenised nor segmented?"
+            )
+
+
+def warn(text: str) -> None:
+    """On the standard error, which is not the translation."""
+    print(f"moe_nmt: {text}", file=sys.stderr, flush=True)
+
+
+def translate_stream(
+    translator: Translator, source: int, output: int, writes: WholeWrites, options: Options
+) -> None:
+    """Translates all lines of a file descriptor to another one.
+
+    Args:
+        translator: does it.
+        source: read as UTF-8.
+        output: gets as many lines as there are in the source, in their order.
+        writes: keeps lines whole when a signal comes.
+        options: how.
+    """
+    found, number = Found(), 0
+    with ExitStack() as stack:
+        progress = None
+        if not sys.stdin.isatty() and not sys.stdout.isatty():
+            progress = stack.enter_context(
+                Progress("translating", "sentences", lines_left(source))
+            ).add
+        for window in windows(source, options.window):
+            texts = [found.decode(line, number + i) for i, line in enumerate(window, start=1)]
+            translations = translator.translate(
+                texts,
+                nbest=options.columns.nbest,
+                split_longer_than=options.split_longer_than,
+                max_tokens=options.max_tokens,
+                progress=progress,
+                **options.search,
+            )
+            lines: list[str] = []
+            for translation in translations:
+                number += 1
+                lines += options.columns.lines(number, translation)
+                found.words += len(translation.source_pieces)
+                found.unknown += translator.unknown(translation)
+            writes.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8"))
+    found.report()
