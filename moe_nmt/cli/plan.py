@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from moe_nmt.cli import command_parser
+from moe_nmt.corpus.subwords.vocabulary_size import PAPERS
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.tables import table
 from moe_nmt.models.architectures import ARCHITECTURES
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "architecture", nargs="*", default=list(ARCHITECTURES), help="default: all of them"
     )
-    parser.add_argument("--vocabulary", type=int, default=32000, help="words (default: 32000)")
+    parser.add_argument(
+        "--vocabulary", type=int, default=PAPERS, help="words (default: %(default)s)"
+    )
     args = parser.parse_args(arguments)
     for name in args.architecture:
         if name not in ARCHITECTURES:

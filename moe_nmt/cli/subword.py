@@ -9,11 +9,12 @@ from pathlib import Path
 from moe_nmt.cli import command_parser
 from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn, undoing
+from moe_nmt.corpus.subwords.vocabulary_size import default_vocabulary
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.generated import write_translations
 from moe_nmt.files.each_line import rewrite
 from moe_nmt.files.parallel import available_cores
-from moe_nmt.files.text import check_same_count, read_text, write_lines
+from moe_nmt.files.text import check_same_count, count_lines, read_text, write_lines
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="moses-bpe takes files of tokens, as tokenize writes them; default %(default)s",
     )
     command.add_argument(
-        "--vocabulary", type=int, default=6000, metavar="N", help="subwords, default %(default)s"
+        "--vocabulary", type=int, metavar="N", help="subwords; default by the size of the text"
     )
     command.add_argument(
         "--sample", type=int, metavar="N", help="read about N lines of all files, drawn by --seed"
@@ -123,10 +124,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.command not in ("learn", "text") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
     if args.command == "learn":
+        size = args.vocabulary
+        if size is None:
+            sentences = max(map(count_lines, args.input))
+            size = default_vocabulary(args.input, sentences, args.character_coverage)
+            print(
+                f"{size:,} subwords of {sentences:,} sentences: --vocabulary takes another number"
+            )
         learn(
             args.input,
             args.method,
-            args.vocabulary,
+            size,
             args.seed,
             args.output,
             args.sample,

@@ -13,8 +13,8 @@ import io
 import random
 import re
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext, redirect_stderr
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, redirect_stderr, suppress
 
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
@@ -40,12 +40,20 @@ def learn_byte_pairs(lines: Iterable[str], size: int, are_tokens: bool) -> bytes
     """
     if not are_tokens:
         lines = (" ".join(sentence_tokens(line)) for line in lines)
+    characters: set[str] = set()
+
+    def seen() -> Iterator[str]:
+        for line in lines:
+            characters.update(line)
+            yield line
+
     file = io.StringIO()
     # its progress bar would fill a log
-    with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):
-        learn_bpe(lines, file, size, total_symbols=True)
+    quiet = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
+    with quiet, suppress(ValueError):  # of its max() where nothing is left to merge
+        learn_bpe(seen(), file, size, total_symbols=True)
     merges = file.getvalue()
-    if merges.count("\n") < 2:
+    if merges.count("\n") < 2 and size <= 2 * len(characters):  # in a token and at its end
         raise UserError(f"--vocabulary {size} is fewer than the characters of this text need")
     if not are_tokens:
         merges = merges.replace(VERSION, f"{VERSION} {WORD_START}", 1)
@@ -59,7 +67,8 @@ class BytePairs:
         text = merges.decode("utf-8")
         is_of_sentences = WORD_START in text
         self.tokens: Callable[[str], list[str]] = sentence_tokens if is_of_sentences else str.split
-        self.bpe = BPE(io.StringIO(text), separator="" if is_of_sentences else CONTINUED)
+        merged = -1 if "\n" in text.strip() else 0  # all, or none: it stops at a line of nothing
+        self.bpe = BPE(io.StringIO(text), merged, "" if is_of_sentences else CONTINUED)
         random.seed(seed)  # subword-nmt draws from the global generator
 
     def best(self, sentence: str) -> list[str]:
@@ -83,6 +92,4 @@ class BytePairs:
         """What merges make, at the end of a token and before it."""
         merged = map("".join, self.bpe.bpe_codes)
         end, mark = "</w>", self.bpe.separator
-        return {
-            one.removesuffix(end) if one.endswith(end) else f"{one}{mark}" for one in merged
-        }
+        return {one.removesuffix(end) if one.endswith(end) else f"{one}{mark}" for one in merged}

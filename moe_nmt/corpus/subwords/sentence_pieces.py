@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import sentencepiece
 
+from moe_nmt.corpus.subwords.vocabulary_size import VocabularyError
 from moe_nmt.errors import UserError
 
 THREADS = 16  # whatever the machine has: sums of floats depend on their number
@@ -33,14 +34,14 @@ def learn_sentence_pieces(
             minloglevel=2,
         )
     except RuntimeError as error:
+        if most := re.search(r"value <= (\d+)", str(error)):
+            raise VocabularyError(size, int(most[1])) from error
         raise UserError(f"--vocabulary {size} {reason(str(error))}") from error
     return model.getvalue()
 
 
 def reason(message: str) -> str:
     """Says in the user's terms why SentencePiece refused a vocabulary size."""
-    if most := re.search(r"value <= (\d+)", message):
-        return f"is too many for this text: at most {most[1]}"
     if fewest := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return f"is fewer than the characters of this text: at least {fewest[1]}"
     return f"was refused by SentencePiece: {message}"

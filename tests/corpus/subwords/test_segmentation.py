@@ -212,6 +212,16 @@ def test_sentencepiece_says_how_many_are_possible(corpus: Path, tmp_path: Path) 
     assert reason("unheard of") == "was refused by SentencePiece: unheard of"
 
 
+@pytest.mark.parametrize("text", ["a\n", "b a\na b\n", "Three quick fowls.\n", "same\n" * 9])
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_text_with_little_to_merge(method: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text(text)
+    learn([tmp_path / "text"], method, 1000, 1, tmp_path / "model")
+    pieces = apply(text.splitlines()[0], load(tmp_path / "model"))
+    undone = undo if method == "bpe" else undo_of_tokens
+    assert undone(pieces) == text.splitlines()[0]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_no_text_is_refused(method: str, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n \n")
