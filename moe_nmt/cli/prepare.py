@@ -15,10 +15,12 @@ from types import FrameType
 from moe_nmt.cli import command_parser
 from moe_nmt.corpus.preparation.preparation import Settings
 from moe_nmt.corpus.preparation.prepare import prepare
+from moe_nmt.corpus.preparation.reuse import Reused, find_dictionaries, method_of
 from moe_nmt.corpus.sources.collection import read_collection
 from moe_nmt.corpus.sources.own_text import languages_of, own_texts
 from moe_nmt.corpus.sources.registry import find_corpus
 from moe_nmt.corpus.subwords.subword import METHODS
+from moe_nmt.corpus.subwords.vocabulary_size import PAPERS
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.parallel import available_cores
 
@@ -96,12 +98,14 @@ def build_parser() -> argparse.ArgumentParser:
     subwords.add_argument(
         "--subword",
         choices=METHODS,
-        default=METHODS[0],
         help="bpe: of sentences; moses-bpe: of Moses' tokens (package sacremoses); "
-        "default %(default)s",
+        f"default {METHODS[0]}",
     )
     subwords.add_argument(
-        "--vocabulary", type=int, default=32000, metavar="N", help="default %(default)s"
+        "--vocabulary",
+        type=int,
+        metavar="N",
+        help=f"default {PAPERS} with --wmt14, else by the size of the training text",
     )
     subwords.add_argument(
         "--sample",
@@ -116,6 +120,22 @@ def build_parser() -> argparse.ArgumentParser:
         default=0.9999,
         metavar="X",
         help="sentencepiece: share of the characters that are subwords, default %(default)s",
+    )
+    existing = parser.add_argument_group("subwords of a model that is to be trained further")
+    existing.add_argument(
+        "--subword-model", type=Path, metavar="FILE", help="take it, and learn no subwords"
+    )
+    existing.add_argument(
+        "--dictionaries",
+        type=Path,
+        metavar="FOLDER",
+        help="take the dictionaries in it: the folder that fairseq-train read",
+    )
+    existing.add_argument(
+        "--extend-dictionaries",
+        action="store_true",
+        help="add what these lack of the training text's subwords at their ends, up to "
+        "--vocabulary, if that is given",
     )
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
     parser.add_argument(
@@ -133,6 +153,8 @@ def take_wmt14(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
     if args.languages is not None:
         parser.error("--wmt14 names the languages: leave --languages out")
     args.languages = args.wmt14.split("-")
+    if args.vocabulary is None and args.subword_model is None:
+        args.vocabulary = PAPERS
     for option, names in vars(read_collection("wmt14")[args.wmt14]).items():
         setattr(args, option, getattr(args, option) or names)
 
@@ -173,18 +195,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not args.valid and not args.valid_sets:
         parser.error("name a validation set with --valid or --valid-sets; training text is none")
     for option in ("workers", "vocabulary", "sample", "max_words", "max_characters"):
-        if getattr(args, option) < 1:
+        if (number := getattr(args, option)) is not None and number < 1:
             parser.error(f"--{option.replace('_', '-')} must be at least 1")
     if not args.max_ratio >= 1:
         parser.error("--max-ratio must be at least 1")
     if not 0 < args.character_coverage <= 1:
         parser.error("--character-coverage must be more than 0 and at most 1")
+    if args.dictionaries is not None and args.subword_model is None:
+        parser.error("--dictionaries belong to subwords: name these with --subword-model")
+    if args.extend_dictionaries and args.dictionaries is None:
+        parser.error("--extend-dictionaries needs --dictionaries")
     languages = languages_of(args.languages, [*args.train, *args.valid, *args.test])
 
     def texts(option: str, sets: Sequence[str]) -> list:
         own = own_texts(getattr(args, option), languages, f"--{option}")
         return [*(find_corpus(name, languages) for name in sets), *own]
 
+    reused = None
+    if args.subword_model is not None:
+        args.subword = method_of(args.subword_model, args.subword)
+        folder = args.dictionaries
+        dictionaries = None if folder is None else find_dictionaries(folder, languages)
+        reused = Reused(args.subword_model, dictionaries, args.extend_dictionaries)
     tests = texts("test", args.test_sets)
     held_out = {"valid": texts("valid", args.valid_sets)}
     held_out |= {f"test{number or ''}": [text] for number, text in enumerate(tests)}
@@ -199,8 +231,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         max_characters=args.max_characters,
         max_ratio=args.max_ratio,
         identify_languages=args.identify_languages,
-        method=args.subword,
+        method=args.subword or METHODS[0],
         vocabulary=args.vocabulary,
+        reused=reused,
         sample=args.sample,
         coverage=args.character_coverage,
         seed=args.seed,

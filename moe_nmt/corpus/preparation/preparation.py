@@ -12,6 +12,7 @@ from typing import Any
 
 from moe_nmt.corpus.cleaning.held_out import Pair
 from moe_nmt.corpus.cleaning.languages import Languages
+from moe_nmt.corpus.preparation.reuse import Reused
 from moe_nmt.corpus.sources.own_text import OwnText
 from moe_nmt.corpus.sources.registry import Corpus
 from moe_nmt.corpus.subwords.moses import Moses
@@ -43,7 +44,8 @@ class Settings:
     max_ratio: float
     identify_languages: bool
     method: str
-    vocabulary: int
+    vocabulary: int | None  # None: by the size of the text
+    reused: Reused | None
     sample: int
     coverage: float
     seed: int
@@ -58,6 +60,7 @@ class Preparation:
         self.folder = settings.folder
         self.facts: dict[str, Facts] = {}
         self.warnings: list[str] = []
+        self.vocabulary = settings.vocabulary  # subwords, as soon as that is decided
         self.languages = Languages(settings.languages) if settings.identify_languages else None
         self.moses: list[Moses] = []  # for source and target, where subwords are of their tokens
         if settings.method == "moses-bpe":

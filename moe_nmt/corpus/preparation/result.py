@@ -35,6 +35,7 @@ def write_result(work: Preparation) -> None:
         "subwords": {
             "method": settings.method,
             **file_of(work, "subwords", "subword.model"),
+            "reused": settings.reused is not None,
         },
         "tokenisation": {"tool": "moses", "splits_hyphens": True} if work.moses else None,
         "normalisation": {"form": "NFC", "spaces": "single", "control_characters": "removed"},

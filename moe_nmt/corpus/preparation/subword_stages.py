@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from moe_nmt.corpus.preparation.binarise import binarise
-from moe_nmt.corpus.preparation.dictionary import build_dictionary
+from moe_nmt.corpus.preparation.dictionary import (
+    build_dictionary,
+    extend_dictionary,
+    lines_of,
+)
 from moe_nmt.corpus.preparation.preparation import (
     BINARISED,
     LOST,
@@ -12,6 +19,7 @@ from moe_nmt.corpus.preparation.preparation import (
     tools,
 )
 from moe_nmt.corpus.subwords.subword import apply_to_file, learn
+from moe_nmt.corpus.subwords.vocabulary_size import VocabularyError, default_vocabulary
 from moe_nmt.files.stages import Facts
 from moe_nmt.files.text import (
     check_same_count,
@@ -19,35 +27,64 @@ from moe_nmt.files.text import (
     read_text,
     stop_unless_same,
     write_lines,
+    written_whole,
 )
+
+MANY_UNKNOWN = 0.01  # of the subwords of a text
+UNKNOWN_REMEDY = (
+    "is it in the language of the training text? --extend-dictionaries adds to existing "
+    "dictionaries, --character-coverage 1 keeps rare characters"
+)
+FEW = 0.9  # of the subwords that were asked for
 
 
 def subwords_stage(work: Preparation) -> None:
-    """Learns the subwords."""
+    """Learns the subwords, or takes those of an existing model."""
+    if work.settings.reused is not None:
+        reused_subwords_stage(work, work.settings.reused.model)
+        return
     settings = work.settings
     texts, model = work.two(f"{work.words}/train.{{}}"), work.folder / "subword.model"
+    pairs = sum(work.facts["train"].values())
+    size = settings.vocabulary or default_vocabulary(texts, pairs, settings.coverage)
     recipe = {
         "method": settings.method,
-        "vocabulary": settings.vocabulary,
+        "vocabulary": size,
         "sample": settings.sample,
         "character-coverage": settings.coverage,
         "seed": settings.seed,
         **tools(SUBWORD_TOOLS[settings.method]),
     }
 
-    def action() -> None:
+    def learn_so_many(size: int) -> Facts:
         learn(
-            texts,
-            settings.method,
-            settings.vocabulary,
-            settings.seed,
-            model,
-            settings.sample,
-            settings.coverage,
+            texts, settings.method, size, settings.seed, model, settings.sample, settings.coverage
         )
+        return {"vocabulary": size}
+
+    def action() -> Facts:
+        try:
+            return learn_so_many(size)
+        except VocabularyError as error:
+            return learn_so_many(error.most)
 
     inputs = work.files(*work.pair(f"{work.words}/train.{{}}"))
     work.stage("subwords", recipe, inputs, ["subword.model"], action)
+    if settings.vocabulary is None:
+        found = work.facts["subwords"]["vocabulary"]
+        print(f"    {found:,} subwords of {pairs:,} pairs: --vocabulary N for another number")
+    work.vocabulary = size
+
+
+def reused_subwords_stage(work: Preparation, model: Path) -> None:
+    """Takes a model of subwords as it is."""
+
+    def action() -> None:
+        with written_whole(work.folder / "subword.model") as temporary:
+            temporary.write_bytes(model.read_bytes())
+
+    recipe = {"method": work.settings.method}
+    work.stage("subwords", recipe, {"--subword-model": model}, ["subword.model"], action)
 
 
 def pieces_stage(work: Preparation, split: str) -> None:
@@ -67,36 +104,85 @@ def pieces_stage(work: Preparation, split: str) -> None:
 
 
 def dictionary_stage(work: Preparation) -> None:
-    """Writes the dictionary that both languages share."""
+    """Writes the dictionaries: one that both languages share, or those that exist already."""
+    reused = work.settings.reused
+    if reused is not None and reused.dictionaries is not None:
+        reused_dictionaries_stage(work, reused.dictionaries, reused.extends)
+        return
     names, outputs = work.pair("binarised/dict.{}.txt"), work.two("binarised/dict.{}.txt")
-    settings = work.settings
+    settings, size = work.settings, work.vocabulary
 
     def action() -> Facts:
         texts = work.two("pieces/train.{}")
-        size = build_dictionary(texts, settings.vocabulary, outputs[0], settings.workers)
+        found = build_dictionary(texts, size, outputs[0], settings.workers)
         write_lines(outputs[1], read_text(outputs[0]))
-        return {"subwords": size}
+        return {"subwords": found}
 
-    recipe = {"vocabulary": settings.vocabulary, **tools()}
+    recipe = {"vocabulary": size, **tools()}
     inputs = work.files(*work.pair("pieces/train.{}"))
     work.stage("dictionary", recipe, inputs, names, action)
+    found = work.facts["dictionary"]["subwords"]
+    if settings.vocabulary is not None and found < FEW * settings.vocabulary:
+        work.warn(
+            [f"--vocabulary {settings.vocabulary} is more than the text has: {found:,} subwords"]
+        )
+
+
+def reused_dictionaries_stage(
+    work: Preparation, dictionaries: tuple[Path, Path], extends: bool
+) -> None:
+    """Takes existing dictionaries, and adds at their ends what they lack, if that is asked for."""
+    names, outputs = work.pair("binarised/dict.{}.txt"), work.two("binarised/dict.{}.txt")
+    texts, settings = work.two("pieces/train.{}"), work.settings
+    is_joined = dictionaries[0].read_bytes() == dictionaries[1].read_bytes()
+
+    def action() -> Facts:
+        added = []
+        for old, text, output in zip(dictionaries, texts, outputs, strict=True):
+            if extends:
+                of = texts if is_joined else [text]
+                size = settings.vocabulary
+                added.append(extend_dictionary(old, of, size, output, settings.workers))
+            else:
+                write_lines(output, lines_of(old))
+        return dict(zip(settings.languages, added, strict=True)) if extends else {}
+
+    inputs = dict(zip(("--dictionaries, source", "target"), dictionaries, strict=True))
+    recipe: dict[str, Any] = {"extended": extends, **tools()}
+    if extends:
+        recipe["vocabulary"] = settings.vocabulary
+        inputs |= work.files(*work.pair("pieces/train.{}"))
+    work.stage("dictionary", recipe, inputs, names, action)
+    for language, added in work.facts["dictionary"].items():
+        print(f"    {added:,} subwords added to the dictionary of {language}")
 
 
 def binarised_stage(work: Preparation, split: str) -> None:
     """Writes a split in fairseq's format."""
     prefixes = work.pair(f"binarised/{split}.{'-'.join(work.settings.languages)}.{{}}")
     texts = work.two(f"pieces/{split}.{{}}")
-    dictionary = work.folder / work.pair("binarised/dict.{}.txt")[0]
+    dictionaries = work.two("binarised/dict.{}.txt")
 
     def action() -> Facts:
+        sides = zip(work.settings.languages, texts, dictionaries, prefixes, strict=True)
         facts = {
             language: binarise(text, dictionary, work.folder / prefix, work.settings.workers)
-            for language, text, prefix in zip(work.settings.languages, texts, prefixes, strict=True)
+            for language, text, dictionary, prefix in sides
         }
         counts = [fact["sentences"] for fact in facts.values()]
         stop_unless_same([*texts, *texts], [*map(count_lines, texts), *counts], LOST)
         return facts
 
-    inputs = work.files(*work.pair(f"pieces/{split}.{{}}"), work.pair("binarised/dict.{}.txt")[0])
+    inputs = work.files(*work.pair(f"pieces/{split}.{{}}"), *work.pair("binarised/dict.{}.txt"))
     names = [f"{prefix}.{kind}" for prefix in prefixes for kind in ("bin", "idx")]
     work.stage(f"{BINARISED}{split}", tools(), inputs, names, action)
+    for language, counts in work.facts[f"{BINARISED}{split}"].items():
+        unknown, subwords = counts["unknown"], counts["subwords"]
+        if unknown > MANY_UNKNOWN * subwords:
+            work.warn(
+                [
+                    f"{unknown:,} of the {subwords:,} subwords of {split}.{language} "
+                    f"({unknown / subwords:.1%}) are not in the dictionary, and unknown to a model: "
+                    f"{UNKNOWN_REMEDY}"
+                ]
+            )
