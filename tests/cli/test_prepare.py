@@ -204,7 +204,19 @@ def cut_off(path: Path) -> None:
             "--train a.en a.de --valid valid.en valid.de --max-words 1",
             "the filters left none of 300 tr",
         ),
-        ("--train a.en a.de --valid a.en a.de", "2 ratio, 298 held out): are the files"),
+        (
+            "--train a.en a.de --valid copy.en copy.de",
+            "2 ratio, 298 held out): are the files text",
+        ),
+        ("--train a.en a.de --valid a.en a.de", "a.en is training text and a dev or test set at"),
+        ("--train a.en a.de --valid valid.en valid.de --test ./a.en a.de", "a.en is training te"),
+        ("--train a.en a.en --valid valid.en valid.de --languages en de", "a.en cannot be both so"),
+        ("--train a.en a.de --valid valid.en link.de", "valid.en cannot be both source and target"),
+        ("--train a.en a.de --valid none.en none.de", "none.en has no text: a dev or test set nee"),
+        ("--train a.en a.de --valid valid.en blank.de", "blank.de has no text: a dev or test set"),
+        ("--train none.en none.de --valid valid.en valid.de", "none.en and none.de are empty: na"),
+        ("--train blank.en blank.de --valid valid.en valid.de", "50 empty): are the files text i"),
+        ("--train a.en a.de --valid valid.en valid.de --destdir a.en", "--destdir a.en is a file"),
         ("--train a.en a.de --valid valid.en valid.de --character-coverage 0", "more than 0 and a"),
         ("--train a.en a.de --valid valid.en valid.de --vocabulary 9", "--vocabulary 9 is fewer"),
         (
@@ -224,6 +236,11 @@ def test_mistakes_are_one_sentence(
     shutil.copy(ROOT / "data/wmt14_europarl.yaml", folder / "e.yaml")
     (folder / "b.en").write_bytes((folder / "a.en").read_bytes())
     (folder / "b.de.gz").write_bytes(gzip.compress((folder / "a.de").read_bytes())[:-20])
+    for language in ("en", "de"):
+        shutil.copy(f"a.{language}", f"copy.{language}")
+        Path(f"none.{language}").touch()
+        Path(f"blank.{language}").write_text(" \t\n" * 50)
+    Path("link.de").symlink_to("valid.en")
     arguments = options.replace("b.de ", "b.de.gz ").split()
     with pytest.raises(SystemExit) as stop:
         main(["--destdir", "out", "--workers", "2", *arguments])
@@ -287,6 +304,52 @@ def test_a_stop_is_one_sentence_and_two_runs_do_not_meet(
     assert report[0] == "stopped before the end: interrupted"
     assert report[3].split()[:5] == ["a", "300", "0", "0", "0"]
     main([*OWN, *SMALL])
+
+
+def test_a_folder_of_another_pair_is_left_alone(folder: Path) -> None:
+    main([*OWN, *SMALL])
+    before = (folder / "out/binarised/dict.en.txt").stat().st_mtime_ns
+    other = ["--train", "a.de", "a.en", "--valid", "valid.de", "valid.en"]
+    with pytest.raises(SystemExit, match=r"out holds data from en to de, not from de to en: name"):
+        main([*other, *SMALL])
+    assert (folder / "out/binarised/dict.en.txt").stat().st_mtime_ns == before
+
+
+def test_sides_that_are_odd_are_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for language, other in (("en", "de"), ("de", "en")):
+        shutil.copy(f"a.{language}", f"swapped.{other}.txt")
+        shutil.copy(f"test.{language}", f"test-swapped.{other}.txt")
+        lines = Path("a.en").read_bytes().splitlines(keepends=True)
+        Path(f"twice.{language}").write_bytes(b"".join(lines[:: 1 if language == "en" else -1]))
+    shutil.copy("a.de", "a.fr")
+    train = ["a.en", "a.de", "swapped.en.txt", "swapped.de.txt", "twice.en", "twice.de"]
+    train += ["more/a.en.gz", "more/a.de.gz", "a.en", "a.fr"]
+    test = ["test-swapped.en.txt", "test-swapped.de.txt", "test.en", "test.de"]
+    main(["--train", *train, *OWN[5:], *SMALL, "--test", *test])
+    warnings = [
+        line.removeprefix("moe_nmt: warning: ")
+        for line in capsys.readouterr().err.splitlines()
+        if "look" in line or "taken for" in line
+    ]
+    assert warnings == [
+        "a.fr is taken for de",
+        "the sides of test look swapped beside those of valid: source files come before target f"
+        "iles",
+        "the sides of swapped.en.txt look swapped beside those of valid: source files come before "
+        "target files",
+        "both sides of twice look like one language: is a file named twice?",
+    ]
+
+
+def test_pairs_of_a_set_with_an_empty_side_are_counted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Path("valid.de").read_text(encoding="utf-8").splitlines()
+    Path("valid.de").write_text("\n".join(["", " \u2028", *lines[2:]]) + "\n", encoding="utf-8")
+    main([*OWN, *SMALL])
+    assert "warning: 2 of the 50 pairs of valid have an empty side: no line of" in (
+        capsys.readouterr().err
+    )
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from moe_nmt.corpus.cleaning.normalise import normalise
 from moe_nmt.corpus.sources.sgm import read_segments
+from moe_nmt.errors import UserError
 from moe_nmt.files.text import read_text, stop_unless_same, write_lines
 
 Pair = tuple[Path, Path]  # source and target
@@ -17,8 +18,8 @@ Pair = tuple[Path, Path]  # source and target
 def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> dict[str, Any]:
     """Writes sets one after another: line by line as published, and normalised.
 
-    No line is left out: those of a set are counted upon.  Returns the numbers of lines, entities
-    and ampersands that stand for themselves.
+    No line is left out: those of a set are counted upon.  Returns the numbers of lines, of
+    pairs with an empty side, entities and ampersands that stand for themselves.
     """
     lines: list[list[str]] = [[], []]
     plain: list[list[str]] = [[], []]
@@ -37,13 +38,17 @@ def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> 
             else:
                 found = list(read_text(path))
                 plain[side] += found
+            if not any(map(str.strip, found)):
+                raise UserError(f"{path} has no text: a dev or test set needs sentences")
             lines[side] += found
             counts.append(len(found))
         stop_unless_same(text, counts, "they are no translation of each other; get both again")
+    clean = [[*map(normalise, side)] for side in plain]
     for side in (0, 1):
         write_lines(published[side], lines[side])
-        write_lines(normalised[side], map(normalise, plain[side]))
-    return {"lines": len(lines[0]), **facts}
+        write_lines(normalised[side], clean[side])
+    empty = sum(not all(pair) for pair in zip(*clean, strict=True))
+    return {"lines": len(lines[0]), "empty": empty, **facts}
 
 
 def letters(sentence: str) -> str:

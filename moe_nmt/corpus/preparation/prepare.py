@@ -8,6 +8,7 @@ Both sides are counted after every stage.
 
 from __future__ import annotations
 
+from moe_nmt.corpus.preparation.checks import check_languages, check_request, odd_names
 from moe_nmt.corpus.preparation.preparation import Preparation, Settings
 from moe_nmt.corpus.preparation.report import reported, write_manifest
 from moe_nmt.corpus.preparation.result import NAME as RESULT
@@ -25,18 +26,15 @@ from moe_nmt.corpus.preparation.text_stages import (
     raw_stage,
     tokens_stage,
 )
-from moe_nmt.errors import UserError
 from moe_nmt.files.stages import Stages
 
 
 def prepare(settings: Settings) -> None:
     """Does all that is not done yet."""
-    names = [text.name for text in settings.train]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"two training texts are called {name}: leave one out")
+    check_request(settings)
     with Stages(settings.folder) as stages:
         work = Preparation(settings, stages)
+        check_languages(work)
         with reported(work):
             run(work)
 
@@ -44,6 +42,7 @@ def prepare(settings: Settings) -> None:
 def run(work: Preparation) -> None:
     """All stages."""
     settings = work.settings
+    work.warn(odd_names(settings))
     (work.folder / RESULT).unlink(missing_ok=True)
     for split, texts in settings.held_out.items():
         held_out_stage(work, split, [raw_stage(work, text) for text in texts])

@@ -71,7 +71,7 @@ def subwords_stage(work: Preparation) -> None:
     inputs = work.files(*work.pair(f"{work.words}/train.{{}}"))
     work.stage("subwords", recipe, inputs, ["subword.model"], action)
     if settings.vocabulary is None:
-        found = work.facts["subwords"]["vocabulary"]
+        found = work.facts["subwords"].get("vocabulary", size)
         print(f"    {found:,} subwords of {pairs:,} pairs: --vocabulary N for another number")
     work.vocabulary = size
 
@@ -182,7 +182,7 @@ def binarised_stage(work: Preparation, split: str) -> None:
             work.warn(
                 [
                     f"{unknown:,} of the {subwords:,} subwords of {split}.{language} "
-                    f"({unknown / subwords:.1%}) are not in the dictionary, and unknown to a model: "
+                    f"({unknown / subwords:.1%}) are not in the dictionary, so unknown to a model: "
                     f"{UNKNOWN_REMEDY}"
                 ]
             )

@@ -9,6 +9,7 @@ from moe_nmt.corpus.cleaning.clean import Cleaner, clean
 from moe_nmt.corpus.cleaning.duplicates import merge
 from moe_nmt.corpus.cleaning.held_out import Pair, held_out_sentences, write_held_out
 from moe_nmt.corpus.cleaning.languages import PACKAGE as LANGUAGE_TOOL
+from moe_nmt.corpus.cleaning.sides import objections
 from moe_nmt.corpus.preparation.losses import DUPLICATE, losses
 from moe_nmt.corpus.preparation.preparation import CLEAN, HELD_OUT, LOST, Preparation, Text, tools
 from moe_nmt.corpus.preparation.report import filters_of
@@ -59,6 +60,15 @@ def held_out_stage(work: Preparation, split: str, texts: Sequence[Pair]) -> None
 
     names = [*work.pair(f"published/{split}.{{}}"), *work.pair(f"text/{split}.{{}}")]
     work.stage(f"{HELD_OUT}{split}", tools(), inputs, names, action)
+    counts = work.facts[f"{HELD_OUT}{split}"]
+    if empty := counts.get("empty"):
+        work.warn(
+            [
+                f"{empty:,} of the {counts['lines']:,} pairs of {split} have an empty side: "
+                "no line of a set is left out, but these tell nothing of a model"
+            ]
+        )
+    work.warn(objections(split, normalised, "valid", work.two("text/valid.{}")))
 
 
 def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
@@ -84,6 +94,8 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
         )
         outputs = (source, target, digests)
         facts = clean(name, texts, outputs, cleaner, settings.workers)
+        if facts["pairs"] == 0:
+            raise UserError(f"{texts[0]} and {texts[1]} are empty: name files with text")
         stop_unless_same(
             (source, target, digests),
             [count_lines(source), count_lines(target), facts["left"]],
@@ -105,6 +117,7 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
     taken = [f"{counts[reason]:,} {reason}" for reason in filters_of(work.facts) if counts[reason]]
     print(f"    {counts['left']:,} of {counts['pairs']:,} pairs left", *taken, sep=", ", flush=True)
     work.warn(losses(name, counts, settings))
+    work.warn(objections(name, (source, target), "valid", work.two("text/valid.{}")))
 
 
 def merge_stage(work: Preparation) -> None:
@@ -125,7 +138,9 @@ def merge_stage(work: Preparation) -> None:
             raise UserError(f"{outputs[0]} has {lines} lines, not {sum(kept)}: {LOST}")
         if lines == 0:
             taken = sum((Counter(work.facts[f"{CLEAN}{name}"]) for name in names), Counter())
-            found = ", ".join(f"{taken[reason]} {reason}" for reason in filters_of(work.facts))
+            found = ", ".join(
+                f"{taken[reason]} {reason}" for reason in filters_of(work.facts) if taken[reason]
+            )
             raise UserError(
                 f"the filters left none of {taken['pairs']} training pairs ({found}): "
                 "are the files text in UTF-8, and --max-words and --max-ratio right?"
