@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from commands import PLUGIN, ROOT, heed_interrupts, run_here, train_here
 from miniature_wmt import tar
 
+from moe_nmt.cli.pack import main as pack
 from moe_nmt.cli.prepare import main
 from moe_nmt.cli.subword import main as subword
 from moe_nmt.corpus.subwords.moses import Moses
@@ -72,7 +74,18 @@ def test_own_text_to_a_training_step(
     assert dictionaries[0] == dictionaries[1]
     assert 100 < dictionaries[0].count(b"\n") <= 304
     if method == "bpe":  # the other is trained on in tests/wmt14
-        train_here(out / "binarised", folder / "checkpoints", "--max-update", "1")
+        steps = said[said.index("next, train, pack and translate:\n") :].replace("\\\n", "")
+        steps = steps.replace(" out/", f" {out}/")  # run_here goes to another folder
+        _, training, packing, translating = steps.strip().split("\n\n")
+        program, *arguments = shlex.split(training)
+        assert program == "fairseq-train"
+        assert arguments[arguments.index("--arch") + 1] == "gnmt_moe_multi30k"
+        run_here("train", *arguments, "--max-update", "1", "--cpu")
+        program, *arguments = shlex.split(packing)
+        assert program == "moe-nmt-pack"
+        pack(arguments)
+        assert translating == f"moe-nmt-translate {out}/model < raw.en"
+        assert (out / "model").is_dir()
 
     main([*options, "--languages", "en", "de"])  # as the names of the files say
     assert "done in" not in capsys.readouterr().out

@@ -9,6 +9,7 @@ Both sides are counted after every stage.
 from __future__ import annotations
 
 from moe_nmt.corpus.preparation.checks import check_languages, check_request, odd_names
+from moe_nmt.corpus.preparation.next_steps import next_steps
 from moe_nmt.corpus.preparation.preparation import Preparation, Settings
 from moe_nmt.corpus.preparation.report import reported, write_manifest
 from moe_nmt.corpus.preparation.result import NAME as RESULT
@@ -37,6 +38,7 @@ def prepare(settings: Settings) -> None:
         check_languages(work)
         with reported(work):
             run(work)
+        print(f"\n{next_steps(work)}", flush=True)
 
 
 def run(work: Preparation) -> None:
