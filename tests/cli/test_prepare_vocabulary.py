@@ -81,7 +81,7 @@ def test_subwords_and_dictionary_of_a_model_that_exists(
     main([*options, *reuse])
     assert "of the" in (said := capsys.readouterr().err)
     assert "subwords of train.en (" in said
-    assert "are not in the dictionary, so unknown to a model: is it in the lang" in said
+    assert "are not in the dictionary, so unknown to a model: --extend-dictionari" in said
     assert Path("new/subword.model").read_bytes() == Path("old/subword.model").read_bytes()
     assert dictionary("new") == dictionary("old") == dictionary("new", "de")
     found = json.loads(Path("new/preparation.json").read_text())["subwords"]

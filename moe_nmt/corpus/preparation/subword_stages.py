@@ -31,10 +31,6 @@ from moe_nmt.files.text import (
 )
 
 MANY_UNKNOWN = 0.01  # of the subwords of a text
-UNKNOWN_REMEDY = (
-    "is it in the language of the training text? --extend-dictionaries adds to existing "
-    "dictionaries, --character-coverage 1 keeps rare characters"
-)
 FEW = 0.9  # of the subwords that were asked for
 
 
@@ -179,10 +175,15 @@ def binarised_stage(work: Preparation, split: str) -> None:
     for language, counts in work.facts[f"{BINARISED}{split}"].items():
         unknown, subwords = counts["unknown"], counts["subwords"]
         if unknown > MANY_UNKNOWN * subwords:
+            remedy = (
+                "--extend-dictionaries adds them at its end"
+                if work.settings.reused is not None and work.settings.reused.dictionaries
+                else "is it in the language of the training text, and is that large enough?"
+            )
             work.warn(
                 [
                     f"{unknown:,} of the {subwords:,} subwords of {split}.{language} "
                     f"({unknown / subwords:.1%}) are not in the dictionary, so unknown to a model: "
-                    f"{UNKNOWN_REMEDY}"
+                    f"{remedy}"
                 ]
             )

@@ -21,6 +21,8 @@ from moe_nmt.files.each_line import rewrite
 from moe_nmt.files.stages import Facts
 from moe_nmt.files.text import check_same_count, count_lines, stop_unless_same
 
+FEW_PAIRS = 1000
+
 
 def raw_stage(work: Preparation, text: Text) -> Pair:
     """Both sides of a text; a published one is taken out of its archive first."""
@@ -152,6 +154,8 @@ def merge_stage(work: Preparation) -> None:
         counts = work.facts[f"{CLEAN}{name}"]
         duplicates = {"pairs": counts["pairs"], DUPLICATE: counts["left"] - kept}
         work.warn(losses(name, duplicates, work.settings))
+    if (pairs := sum(work.facts["train"].values())) < FEW_PAIRS:
+        work.warn([f"there are {pairs:,} training pairs: thousands are needed to translate at all"])
 
 
 def tokens_stage(work: Preparation, split: str) -> None:
