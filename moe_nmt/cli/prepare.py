@@ -20,6 +20,7 @@ from moe_nmt.corpus.sources.collection import read_collection
 from moe_nmt.corpus.sources.own_text import languages_of, own_texts
 from moe_nmt.corpus.sources.registry import find_corpus
 from moe_nmt.corpus.subwords.subword import METHODS
+from moe_nmt.corpus.subwords.symbols import check_symbols
 from moe_nmt.corpus.subwords.vocabulary_size import PAPERS
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.parallel import available_cores
@@ -121,6 +122,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="sentencepiece: share of the characters that are subwords, default %(default)s",
     )
+    subwords.add_argument(
+        "--symbols",
+        nargs="+",
+        default=[],
+        metavar="SYMBOL",
+        help="own symbols, <2de>, say, that are kept whole and are in the dictionary in any case",
+    )
     existing = parser.add_argument_group("subwords of a model that is to be trained further")
     existing.add_argument(
         "--subword-model", type=Path, metavar="FILE", help="take it, and learn no subwords"
@@ -205,6 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--dictionaries belong to subwords: name these with --subword-model")
     if args.extend_dictionaries and args.dictionaries is None:
         parser.error("--extend-dictionaries needs --dictionaries")
+    if args.symbols and args.subword_model is not None:
+        parser.error("--symbols are learned with the subwords: --subword-model has its own")
+    check_symbols(args.symbols, args.subword or METHODS[0])
     languages = languages_of(args.languages, [*args.train, *args.valid, *args.test])
 
     def texts(option: str, sets: Sequence[str]) -> list:
@@ -234,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         method=args.subword or METHODS[0],
         vocabulary=args.vocabulary,
         reused=reused,
+        symbols=args.symbols,
         sample=args.sample,
         coverage=args.character_coverage,
         seed=args.seed,

@@ -49,6 +49,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="sentencepiece: share of the characters that are subwords; less than 1 keeps the rare "
         "characters of large noisy texts out; default %(default)s",
     )
+    command.add_argument(
+        "--symbols",
+        nargs="+",
+        default=[],
+        metavar="SYMBOL",
+        help="own symbols, <2de>, say, that are kept whole",
+    )
     command.add_argument("--seed", type=int, default=1, help="default %(default)s")
 
     command = add(commands, "apply", "writes each file's sentences, normalised, as subwords")
@@ -139,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.output,
             args.sample,
             args.character_coverage,
+            args.symbols,
         )
     elif args.command == "apply":
         for source, output in zip(args.input, args.output, strict=True):

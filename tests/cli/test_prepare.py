@@ -393,6 +393,7 @@ def test_what_was_prepared_stands_in_one_file(folder: Path) -> None:
         "file": "subword.model",
         "sha256": sha256(out / "subword.model"),
         "reused": False,
+        "symbols": [],
     }
     assert found["tokenisation"] is None
     dictionary = sha256(out / "binarised/dict.en.txt")

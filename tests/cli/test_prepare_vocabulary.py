@@ -115,11 +115,30 @@ def test_dictionaries_that_differ_grow_each_by_its_own_side(folder: Path) -> Non
     assert json.loads(Path("new/preparation.json").read_text())["dictionaries"]["joined"] is False
 
 
+@pytest.mark.parametrize("method", ["sentencepiece", "bpe"])
+@pytest.mark.parametrize("size", [[], ["--vocabulary", "90"]])
+def test_own_symbols(method: str, size: list[str], folder: Path) -> None:
+    lines = Path("a.en").read_text(encoding="utf-8").splitlines()
+    text = "".join(f"<2de> {line}\n" for line in lines)
+    Path("a.en").write_text(text, encoding="utf-8")
+    symbols = ["--symbols", "<2de>", "<2fr>"]
+    main([*TRAIN, *VALID, *size, "--destdir", "out", "--subword", method, *symbols])
+    counts = dict(line.rsplit(" ", 1) for line in dictionary("out"))
+    pieces = Path("out/pieces/train.en").read_text(encoding="utf-8").splitlines()
+    assert all(line.split()[1] == "<2de>" for line in pieces)
+    assert (counts["<2de>"], counts["<2fr>"]) == (str(len(pieces)), "0")  # one is never seen
+    found = json.loads(Path("out/preparation.json").read_text(encoding="utf-8"))
+    assert found["subwords"]["symbols"] == ["<2de>", "<2fr>"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ("--dictionaries old", "--dictionaries belong to subwords: name these with --subword-mod"),
         ("--extend-dictionaries", "--extend-dictionaries needs --dictionaries"),
+        ("--symbols <s>", "--symbols <s>: fairseq has it already, for itself"),
+        ("--symbols <a> --subword moses-bpe", "--symbols: Moses' rules take symbols apart, in"),
+        ("--symbols <a> --subword-model codes", "--symbols are learned with the subwords: --su"),
         ("--subword-model x", "cannot read x: No such file"),
         ("--subword-model a.en", "a.en is no model of subwords"),
         ("--subword-model codes --subword sentencepiece", "codes is of --subword bpe, not sent"),

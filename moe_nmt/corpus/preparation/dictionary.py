@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import count, filterfalse, islice
 from pathlib import Path
 
+from moe_nmt.corpus.subwords.symbols import SPECIAL
 from moe_nmt.errors import UserError
 from moe_nmt.files.parallel import ordered_map
 from moe_nmt.files.progress import Progress
 from moe_nmt.files.text import read_blocks, read_text, write_lines
 
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # numbers 0 to 3, in every dictionary and no file
 END, UNKNOWN = 2, 3
 MULTIPLE = 8  # fairseq pads dictionaries to one
 OVERWRITE = " #fairseq:overwrite"  # may end a line of a dictionary

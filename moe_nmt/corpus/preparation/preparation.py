@@ -46,6 +46,7 @@ class Settings:
     method: str
     vocabulary: int | None  # None: by the size of the text
     reused: Reused | None
+    symbols: Sequence[str]  # the user's own subwords
     sample: int
     coverage: float
     seed: int

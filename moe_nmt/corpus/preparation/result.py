@@ -36,6 +36,7 @@ def write_result(work: Preparation) -> None:
             "method": settings.method,
             **file_of(work, "subwords", "subword.model"),
             "reused": settings.reused is not None,
+            "symbols": list(settings.symbols),
         },
         "tokenisation": {"tool": "moses", "splits_hyphens": True} if work.moses else None,
         "normalisation": {"form": "NFC", "spaces": "single", "control_characters": "removed"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from moe_nmt.corpus.subwords.byte_pairs import BytePairs, sentence_tokens
+from moe_nmt.corpus.subwords.byte_pairs import BytePairs
 from moe_nmt.corpus.subwords.subword import load
 from moe_nmt.errors import UserError
 
@@ -30,7 +30,7 @@ def method_of(model: Path, asked: str | None) -> str:
     segmenter = load(model)
     if not isinstance(segmenter, BytePairs):
         method = "sentencepiece"
-    elif segmenter.tokens is sentence_tokens:
+    elif segmenter.is_of_sentences:
         method = "bpe"
     else:
         method = "moses-bpe"

@@ -49,12 +49,20 @@ def subwords_stage(work: Preparation) -> None:
         "sample": settings.sample,
         "character-coverage": settings.coverage,
         "seed": settings.seed,
+        **({"symbols": list(settings.symbols)} if settings.symbols else {}),
         **tools(SUBWORD_TOOLS[settings.method]),
     }
 
     def learn_so_many(size: int) -> Facts:
         learn(
-            texts, settings.method, size, settings.seed, model, settings.sample, settings.coverage
+            texts,
+            settings.method,
+            size,
+            settings.seed,
+            model,
+            settings.sample,
+            settings.coverage,
+            settings.symbols,
         )
         return {"vocabulary": size}
 
@@ -110,11 +118,13 @@ def dictionary_stage(work: Preparation) -> None:
 
     def action() -> Facts:
         texts = work.two("pieces/train.{}")
-        found = build_dictionary(texts, size, outputs[0], settings.workers)
+        found = build_dictionary(texts, size, outputs[0], settings.workers, settings.symbols)
         write_lines(outputs[1], read_text(outputs[0]))
         return {"subwords": found}
 
-    recipe = {"vocabulary": size, **tools()}
+    recipe: dict[str, Any] = {"vocabulary": size, **tools()}
+    if settings.symbols:
+        recipe["symbols"] = list(settings.symbols)
     inputs = work.files(*work.pair("pieces/train.{}"))
     work.stage("dictionary", recipe, inputs, names, action)
     found = work.facts["dictionary"]["subwords"]

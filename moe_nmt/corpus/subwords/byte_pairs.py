@@ -13,8 +13,10 @@ import io
 import random
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, redirect_stderr, suppress
+from functools import partial
+from itertools import groupby
 
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
@@ -28,18 +30,48 @@ CONTINUED = "@@"  # ends a subword that is not the last of its token
 TOKEN = re.compile(rf"{WORD_START}?(?:\w+|[^\w{WORD_START}]+)")
 
 
-def sentence_tokens(sentence: str) -> list[str]:
-    """``Two men, one dog.`` -> ``_Two _men , _one _dog .`` with U+2581 for the underscore."""
-    return TOKEN.findall(WORD_START + sentence.replace(" ", WORD_START)) if sentence else []
+def sentence_tokens(sentence: str, symbols: Sequence[str] = ()) -> list[str]:
+    """``Two men, one dog.`` -> ``_Two _men , _one _dog .`` with U+2581 for the underscore.
+
+    ``symbols`` are tokens of their own, without the space before them.
+    """
+    if not sentence:
+        return []
+    text = WORD_START + sentence.replace(" ", WORD_START)
+    if not symbols:
+        return TOKEN.findall(text)
+    parts = re.split(f"({either(symbols)})", text)  # each second one is a symbol
+    return [
+        token
+        for number, part in enumerate(parts)
+        for token in ([part] if number % 2 else around_symbols(part))
+    ]
 
 
-def learn_byte_pairs(lines: Iterable[str], size: int, are_tokens: bool) -> bytes:
-    """Learns merges until about ``size`` subwords, single characters among them.
+def around_symbols(text: str) -> list[str]:
+    """The tokens of text before, between or after symbols: its last space may stand alone."""
+    found = TOKEN.findall(text)
+    return [*found, WORD_START] if text.endswith(WORD_START) else found
+
+
+def either(symbols: Sequence[str]) -> str:
+    """A pattern that finds the symbols, the longest first."""
+    return "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
+
+
+def learn_byte_pairs(
+    lines: Iterable[str], size: int, are_tokens: bool, symbols: Sequence[str] = ()
+) -> bytes:
+    """Learns merges until about ``size`` subwords, single characters and ``symbols`` among them.
 
     ``are_tokens``: the lines are tokens between spaces, not sentences.
     """
     if not are_tokens:
-        lines = (" ".join(sentence_tokens(line)) for line in lines)
+        lines = (
+            " ".join(token for token in sentence_tokens(line, symbols) if token not in symbols)
+            for line in lines
+        )
+        size -= len(symbols)
     characters: set[str] = set()
 
     def seen() -> Iterator[str]:
@@ -55,8 +87,8 @@ def learn_byte_pairs(lines: Iterable[str], size: int, are_tokens: bool) -> bytes
     merges = file.getvalue()
     if merges.count("\n") < 2 and size <= 2 * len(characters):  # in a token and at its end
         raise UserError(f"--vocabulary {size} is fewer than the characters of this text need")
-    if not are_tokens:
-        merges = merges.replace(VERSION, f"{VERSION} {WORD_START}", 1)
+    if not are_tokens:  # the first line tells what the merges are of, and which symbols they spare
+        merges = merges.replace(VERSION, " ".join([VERSION, WORD_START, *symbols]), 1)
     return merges.encode("utf-8")
 
 
@@ -65,8 +97,11 @@ class BytePairs:
 
     def __init__(self, merges: bytes, seed: int) -> None:
         text = merges.decode("utf-8")
-        is_of_sentences = WORD_START in text
-        self.tokens: Callable[[str], list[str]] = sentence_tokens if is_of_sentences else str.split
+        self.symbols = tuple(text.partition("\n")[0].split()[2:-1])
+        self.is_of_sentences = is_of_sentences = WORD_START in text
+        self.tokens: Callable[[str], list[str]] = (
+            partial(sentence_tokens, symbols=self.symbols) if is_of_sentences else str.split
+        )
         merged = -1 if "\n" in text.strip() else 0  # all, or none: it stops at a line of nothing
         self.bpe = BPE(io.StringIO(text), merged, "" if is_of_sentences else CONTINUED)
         random.seed(seed)  # subword-nmt draws from the global generator
@@ -85,11 +120,15 @@ class BytePairs:
         """The subwords of all tokens."""
         if len(self.bpe.cache) > MOST_CACHED:
             self.bpe.cache.clear()
-        pieces: list[str] = self.bpe.segment_tokens(self.tokens(sentence), dropout)
+        pieces: list[str] = []
+        # subword-nmt's own glossaries would look for a symbol in a longer one
+        for is_symbol, tokens in groupby(self.tokens(sentence), self.symbols.__contains__):
+            pieces += tokens if is_symbol else self.bpe.segment_tokens(tokens, dropout)
         return pieces
 
     def known(self) -> set[str]:
-        """What merges make, at the end of a token and before it."""
+        """What merges make, at the end of a token and before it, and the symbols."""
         merged = map("".join, self.bpe.bpe_codes)
         end, mark = "</w>", self.bpe.separator
-        return {one.removesuffix(end) if one.endswith(end) else f"{one}{mark}" for one in merged}
+        made = {one.removesuffix(end) if one.endswith(end) else f"{one}{mark}" for one in merged}
+        return made | {*self.symbols}

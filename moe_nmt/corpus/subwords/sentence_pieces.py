@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import sentencepiece
 
@@ -15,9 +15,16 @@ THREADS = 16  # whatever the machine has: sums of floats depend on their number
 
 
 def learn_sentence_pieces(
-    sentences: Iterable[str], size: int, seed: int, coverage: float = 1.0
+    sentences: Iterable[str],
+    size: int,
+    seed: int,
+    coverage: float = 1.0,
+    symbols: Sequence[str] = (),
 ) -> bytes:
-    """Learns ``size`` subwords that hold a share of the sentences' characters, by default all."""
+    """Learns ``size`` subwords that hold a share of the sentences' characters, by default all.
+
+    The ``symbols`` are among them, and kept whole.
+    """
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(seed)
     try:
@@ -27,6 +34,7 @@ def learn_sentence_pieces(
             model_type="unigram",
             vocab_size=size,
             character_coverage=coverage,
+            user_defined_symbols=list(symbols),
             normalization_rule_name="identity",  # the text is normalised already
             bos_id=-1,  # fairseq's dictionary has its own
             eos_id=-1,

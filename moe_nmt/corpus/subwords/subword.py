@@ -17,6 +17,7 @@ from typing import Protocol
 from moe_nmt.corpus.cleaning.normalise import WORD_START, normalise
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED, VERSION, BytePairs, learn_byte_pairs
 from moe_nmt.corpus.subwords.sentence_pieces import SentencePieces, learn_sentence_pieces
+from moe_nmt.corpus.subwords.symbols import check_symbols
 from moe_nmt.errors import UserError
 from moe_nmt.files.each_line import rewritten
 from moe_nmt.files.parallel import in_own_process
@@ -48,13 +49,16 @@ def learn(
     output: Path,
     sample: int | None = None,
     coverage: float = 1.0,
+    symbols: Sequence[str] = (),
 ) -> None:
     """Learns one vocabulary from several files, or a sample of their lines, and writes the model.
 
     ``sample`` is about how many lines of all files are read, drawn by ``seed``; of files that are
     translations of each other, the same lines.  ``coverage`` is the share of the characters that
     SentencePiece's vocabulary must hold.  "moses-bpe" takes lines of tokens between spaces.
+    ``symbols`` are kept whole, here and wherever the model is applied.
     """
+    check_symbols(symbols, method)
     if size < 1:
         raise UserError(f"--vocabulary must be positive, not {size}")
     share = 1.0
@@ -69,8 +73,8 @@ def learn(
 
     def learned() -> bytes:
         if method == "sentencepiece":
-            return learn_sentence_pieces(sentences, size, seed, coverage)
-        return learn_byte_pairs(sentences, size, are_tokens=method == "moses-bpe")
+            return learn_sentence_pieces(sentences, size, seed, coverage, symbols)
+        return learn_byte_pairs(sentences, size, method == "moses-bpe", symbols)
 
     model = in_own_process(learned, remedy="take fewer lines with --sample")
     with written_whole(output) as temporary:
