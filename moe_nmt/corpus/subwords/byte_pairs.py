@@ -122,7 +122,8 @@ class BytePairs:
             self.bpe.cache.clear()
         pieces: list[str] = []
         # subword-nmt's own glossaries would look for a symbol in a longer one
-        for is_symbol, tokens in groupby(self.tokens(sentence), self.symbols.__contains__):
+        for is_symbol, group in groupby(self.tokens(sentence), self.symbols.__contains__):
+            tokens = [*group]
             pieces += tokens if is_symbol else self.bpe.segment_tokens(tokens, dropout)
         return pieces
 
