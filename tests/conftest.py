@@ -14,7 +14,9 @@ import pytest
 # Before torch is imported: threads do not pay for small matrices, and wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from commands import ROOT, SIZES, preprocess, run, training
+from commands import ROOT, SIZES, preprocess, run, train_here, training
+
+from moe_nmt.cli import pack, prepare
 
 if TYPE_CHECKING:
     from worker_pool import WorkerPool
@@ -47,6 +49,42 @@ def checkpoint(binarised: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     done = run("fairseq-train", *training(binarised, folder, *options))
     assert done.returncode == 0, done.stderr
     return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def folder(checkpoint: Path, binarised: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a model of words."""
+    output = tmp_path_factory.mktemp("packed") / "words"
+    pack.main([str(checkpoint), "--data", str(binarised), "--output", str(output)])
+    return output
+
+
+@pytest.fixture(scope="session")
+def prepared(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What moe-nmt-prepare makes of the text: subwords of sentences."""
+    output = tmp_path_factory.mktemp("prepared") / "dest"
+    texts = [
+        word
+        for split in ("train", "valid", "test")
+        for word in (f"--{split}", *(str(corpus / f"{split}.{side}") for side in ("en", "de")))
+    ]
+    prepare.main([*texts, "--vocabulary", "300", "--destdir", str(output)])
+    return output
+
+
+@pytest.fixture(scope="session")
+def subword_checkpoint(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of these subwords that has hardly been trained."""
+    folder = tmp_path_factory.mktemp("subword")
+    return train_here(prepared / "binarised", folder, "--max-update", "8")
+
+
+@pytest.fixture(scope="session")
+def subword_folder(subword_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of that model; the checkpoint says where its data lie."""
+    output = tmp_path_factory.mktemp("packed") / "subwords"
+    pack.main([str(subword_checkpoint), "--output", str(output)])
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,9 @@ ALLOWED = {
         f"__init__ {LOWEST} corpus models search checkpoints plugin",
         f"{FAIRSEQ} safetensors",
     ),
+    "serving": ("errors translation", "starlette uvicorn"),
     "cli": (
-        f"__init__ {LOWEST} corpus evaluation models checkpoints insight translation",
+        f"__init__ {LOWEST} corpus evaluation models checkpoints insight translation serving",
         f"{FAIRSEQ} yaml",
     ),
     "__main__": (f"{LOWEST} cli", ""),

@@ -8,15 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
+from moe_nmt.cli.numbers import positive
 from moe_nmt.cli.search_options import add_search_options, given, limits_of_options
 from moe_nmt.errors import ending_in_a_sentence
-
-
-def positive(text: str) -> int:
-    """A number from 1 on."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
-    return number
 
 
 def build_parser() -> argparse.ArgumentParser:

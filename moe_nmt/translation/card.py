@@ -82,7 +82,7 @@ def data_lines(description: Description) -> list[str]:
     """What the model was trained on."""
     data = description.training.get("data")
     if data is None:
-        return ["Prepared without moe-nmt-prepare, which would have said what it is."]
+        return ["It was not prepared by moe-nmt-prepare, which says what it is."]
     return ["```json", json.dumps(data, indent=2, ensure_ascii=False), "```"]
 
 

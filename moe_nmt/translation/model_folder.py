@@ -87,6 +87,7 @@ class ModelFolder:
         if self.hash_of(SUBWORDS) is not None:
             segmenter = subword.load(self.path / SUBWORDS)
         return Languages(
+            (source.language, target.language),
             SourceText(KINDS[source.pieces], segmenter, moses(source)),
             TargetText(KINDS[target.pieces], moses(target)),
             *self.dictionaries(),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import omegaconf
@@ -28,6 +28,7 @@ from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.translation.card import model_card
 from moe_nmt.translation.description import Description, Side
 from moe_nmt.translation.model_folder import SOURCE, SUBWORDS, TARGET, moses, write
+from moe_nmt.translation.prepared import origin, preparation_of
 from moe_nmt.translation.settings import SearchSettings
 from moe_nmt.translation.text import OF_SENTENCES, OF_TOKENS, WORDS
 
@@ -66,7 +67,7 @@ class Request:
     data: Path | None = None
     subwords: Path | None = None
     tokenizer: str | None = None
-    search: Mapping[str, Any] = MappingProxyType({})
+    search: Mapping[str, Any] = field(default_factory=dict)
     scores: Path | None = None
     licence: str | None = None
 
@@ -92,6 +93,7 @@ def pack(request: Request) -> Path:
     model = models[0]
     if not isinstance(model, GNMTMoEModel):
         raise UserError(f"{checkpoint} is of a model of another project: only ours can be packed")
+    said = preparation_of(data)
     languages = task.cfg.source_lang, task.cfg.target_lang
     dictionaries = task.source_dictionary, task.target_dictionary
     files = {
@@ -109,7 +111,7 @@ def pack(request: Request) -> Path:
             "name their model with --subword"
         )
     source, target = (
-        Side(language, kind, request.tokenizer or tokenizer_of(kind))
+        Side(language, kind, request.tokenizer or tokenizer_of(kind, said))
         for language, kind in zip(languages, kinds, strict=True)
     )
     moses(source), moses(target)  # whether there are rules for these languages
@@ -118,7 +120,7 @@ def pack(request: Request) -> Path:
         target,
         options_of(configuration.model),
         search,
-        training_of(checkpoint, state, configuration),
+        {**training_of(checkpoint, state, configuration), "data": said and origin(said)},
         {"moe_nmt": __version__, **{package: version(package) for package in PACKAGES}},
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -161,9 +163,10 @@ def kind_of(dictionary: Dictionary) -> str:
     return WORDS
 
 
-def tokenizer_of(kind: str) -> str:
-    """What the project's own stages put before such subwords."""
-    return "moses" if kind == OF_TOKENS else "none"
+def tokenizer_of(kind: str, said: dict[str, Any] | None) -> str:
+    """What made tokens of the text: as moe-nmt-prepare says, or as such subwords are made."""
+    is_moses = kind == OF_TOKENS if said is None else said["tokenisation"] is not None
+    return "moses" if is_moses else "none"
 
 
 def check_subwords(model: Path, kind: str, dictionary: Dictionary, file: Path) -> None:
@@ -179,8 +182,9 @@ def check_subwords(model: Path, kind: str, dictionary: Dictionary, file: Path) -
 
 
 def is_long(entry: str) -> bool:
-    """Whether a subword is more than a character, of which a text may have any."""
-    return len(entry.removesuffix(CONTINUED).strip(WORD_START)) > 1
+    """Whether an entry is a subword of more than a character, of which a text may have any."""
+    is_filler = re.fullmatch(r"madeupword\d{4}", entry)  # fairseq fills dictionaries up with them
+    return not is_filler and len(entry.removesuffix(CONTINUED).strip(WORD_START)) > 1
 
 
 def training_of(checkpoint: Path, state: dict[str, Any], configuration: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from moe_nmt.search import Score, SearchConfig, SearchOptions
 from moe_nmt.search.generator import LengthLimit
 
 GNMT = SearchConfig()
+WEIGHTS = {"alpha": "length_penalty_alpha", "beta": "coverage_penalty_beta"}
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,14 @@ class SearchSettings:
         Raises:
             LimitError: a value is outside its limits.
         """
+        try:
+            score = Score(self.length_penalty_alpha, self.coverage_penalty_beta)
+        except LimitError as error:
+            raise LimitError(WEIGHTS[error.name], error.limits) from error
         options = SearchOptions(
             beam=self.beam,
             nbest=nbest,
-            score=Score(self.length_penalty_alpha, self.coverage_penalty_beta),
+            score=score,
             token_pruning=self.token_pruning,
             hypothesis_pruning=self.hypothesis_pruning,
         )

@@ -58,9 +58,9 @@ class OfTokens:
     def word_of_each(self, pieces: Sequence[str]) -> list[int]:
         """By the marks."""
         numbers: list[int] = []
-        number = 0
+        number, last = 0, len(self.words(pieces)) - 1
         for piece in pieces:
-            numbers.append(number)
+            numbers.append(min(number, last))
             number += not piece.endswith(CONTINUED)
         return numbers
 

@@ -12,6 +12,7 @@ from fairseq.data import Dictionary
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from moe_nmt.errors import LimitError
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.search import Generator
 from moe_nmt.translation.long_lines import split
@@ -31,8 +32,9 @@ MOST_SENTENCES = 128  # of a batch: each of its hypotheses has a distribution ov
 
 @dataclass(frozen=True)
 class Languages:
-    """Both ends of a model: its text and its dictionaries."""
+    """Both ends of a model: their codes, text and dictionaries."""
 
+    names: tuple[str, str]
     source: SourceText
     target: TargetText
     source_dictionary: Dictionary
@@ -93,9 +95,14 @@ class Translator:
             UserError: the model computes nan.
         """
         texts = list_of_strings(texts)
-        for name, value in (("nbest", nbest), ("max_tokens", max_tokens)):
+        counts = {
+            "nbest": nbest,
+            "max_tokens": max_tokens,
+            "split_longer_than": 1 if split_longer_than is None else split_longer_than,
+        }
+        for name, value in counts.items():
             if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+                raise LimitError(name, f"must be at least 1, not {value}")
         settings = replace(self.settings, **search)
         if "beam" not in search and nbest > settings.beam:
             settings = replace(settings, beam=nbest)

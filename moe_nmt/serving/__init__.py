@@ -1,0 +1,1 @@
+"""A small server: translations over HTTP, and a page to try them."""
