@@ -38,6 +38,7 @@ import yaml
 from moe_nmt.corpus.preparation.binarise import binarise
 from moe_nmt.corpus.preparation.dictionary import build_dictionary
 from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn
+from moe_nmt.corpus.subwords.vocabulary_size import PAPERS
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.hashes import sha256
 from moe_nmt.files.parallel import available_cores
@@ -215,7 +216,7 @@ def peers(folder: Path, workers: int, method: str) -> dict[str, Callable[[], obj
         )
 
     def ours() -> None:
-        build_dictionary([pieces], 32000, dictionary, workers)
+        build_dictionary([pieces], PAPERS, dictionary, workers)
         binarise(pieces, dictionary, scratch / "train.en", workers)
 
     bpe = ["subword-nmt", "apply-bpe", "-c", merges, "--input", text, "--num-workers", workers]
@@ -294,6 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = args.folder / f"{args.pairs}-pairs"
     generate(folder, args.pairs, args.seed)
     options = ["--workers", args.workers, "--sample", args.sample, "--subword", args.subword]
+    options += ["--vocabulary", PAPERS]  # whatever the size of the text
     stages = prepare(folder, publish(folder), [*map(str, options)])
     compared = {}
     if args.rounds:

@@ -9,12 +9,13 @@ import re
 DENSE = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 LETTERED = re.compile("[\u0e00-\u109f\u1780-\u17ff]")
 OF_DENSE, OF_LETTERED = 2, 5
+EITHER = re.compile(f"{DENSE.pattern}|{LETTERED.pattern}")
 
 
 def words(sentence: str) -> int:
     """What stands between single spaces, and what characters without spaces would be in words."""
     count = sentence.count(" ") + 1
-    if sentence.isascii():
+    if sentence.isascii() or not EITHER.search(sentence):  # most sentences
         return count
     return (
         count
