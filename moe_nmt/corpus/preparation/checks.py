@@ -68,7 +68,7 @@ def check_folder(folder: Path) -> None:
 
 def check_languages(work: Preparation) -> None:
     """Stops where the folder holds another pair of languages, or the same the other way round."""
-    path = work.stages.state / "languages.json"
+    path = work.stages.state / "languages"  # beside the stages' own records
     languages = list(work.settings.languages)
     before = read_record(path).get("languages", languages)
     if before != languages:
