@@ -67,6 +67,12 @@ def test_more_subwords_than_the_text_has(folder: Path, capsys: pytest.CaptureFix
     assert f"moe_nmt: {warning}" in capsys.readouterr().err  # of stages that are skipped, too
 
 
+def test_fewer_subwords_than_characters_stop_before_the_cleaning(folder: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--vocabulary 20 is fewer than the .* at least \d\d$"):
+        main([*TRAIN, *VALID, "--destdir", "out", "--vocabulary", "20"])
+    assert not Path("out/clean").exists()
+
+
 @pytest.mark.parametrize("method", ["sentencepiece", "bpe", "moses-bpe"])
 def test_subwords_and_dictionary_of_a_model_that_exists(
     method: str, folder: Path, capsys: pytest.CaptureFixture[str]

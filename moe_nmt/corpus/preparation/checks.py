@@ -9,9 +9,11 @@ from pathlib import Path
 
 from moe_nmt.corpus.preparation.preparation import Preparation, Settings, Text
 from moe_nmt.corpus.sources.own_text import OwnText, suffix
+from moe_nmt.corpus.subwords.vocabulary_size import alphabet
 from moe_nmt.errors import UserError
 from moe_nmt.files.stages import STATE, read_record
 
+SURE_COVERAGE = 0.999  # of a validation text, whose rare characters training text may lack
 OURS = ("raw", "published", "clean", "text", "tokens", "pieces", "binarised", "subword.model")
 NO_LANGUAGES = {"txt", "text", "raw", "tok", "src", "tgt", "ref", "sgm", "xml", "tsv", "csv", "bpe"}
 
@@ -77,6 +79,18 @@ def check_languages(work: Preparation) -> None:
             f"not from {languages[0]} to {languages[1]}: name another folder with --destdir"
         )
     work.stages.record(path, languages=languages)
+
+
+def check_vocabulary(work: Preparation) -> None:
+    """Stops before the cleaning where even the validation text has more characters than subwords."""
+    asked = work.settings.vocabulary
+    if asked is None or work.settings.reused is not None:
+        return
+    coverage = min(work.settings.coverage, SURE_COVERAGE)
+    if asked < (least := alphabet(work.two("text/valid.{}"), coverage)):
+        raise UserError(
+            f"--vocabulary {asked} is fewer than the characters of this text: at least {least}"
+        )
 
 
 def odd_names(settings: Settings) -> Iterator[str]:

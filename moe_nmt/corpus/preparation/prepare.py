@@ -8,7 +8,12 @@ Both sides are counted after every stage.
 
 from __future__ import annotations
 
-from moe_nmt.corpus.preparation.checks import check_languages, check_request, odd_names
+from moe_nmt.corpus.preparation.checks import (
+    check_languages,
+    check_request,
+    check_vocabulary,
+    odd_names,
+)
 from moe_nmt.corpus.preparation.next_steps import next_steps
 from moe_nmt.corpus.preparation.preparation import Preparation, Settings
 from moe_nmt.corpus.preparation.report import reported, write_manifest
@@ -48,6 +53,7 @@ def run(work: Preparation) -> None:
     (work.folder / RESULT).unlink(missing_ok=True)
     for split, texts in settings.held_out.items():
         held_out_stage(work, split, [raw_stage(work, text) for text in texts])
+    check_vocabulary(work)
     for text in settings.train:
         clean_stage(work, text.name, raw_stage(work, text))
     merge_stage(work)
