@@ -12,9 +12,9 @@ from typing import Any
 
 from moe_nmt import __version__
 
-# On import, fairseq tells of a package that only its speech tasks would use, and torch that
-# fairseq's torch.jit.script is old.
-logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
+# fairseq tells of a package that only its speech tasks would use, and of each dictionary it reads;
+# torch that fairseq's torch.jit.script is old.
+logging.getLogger("fairseq").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moe_nmt.errors import UserError
+from moe_nmt.files.tables import markdown
 from moe_nmt.translation.description import Description
 
 
@@ -54,7 +55,7 @@ def model_card(
             "",
             "## The model",
             "",
-            markdown([("", ""), *((key, str(value)) for key, value in facts.items())]),
+            markdown([("", ""), *facts.items()], "ll"),
             "",
             "## Data",
             "",
@@ -92,15 +93,6 @@ def side(pieces: str, tokenizer: str) -> str:
     return (pieces if pieces == "words" else f"subwords {pieces}") + tokens
 
 
-def markdown(rows: list[tuple[str, ...]]) -> str:
-    """A table, its head first."""
-    head, *body = rows
-    lines = [head, tuple("---" for _ in head), *body]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines
-    )
-
-
 def score_lines(file: Path | None) -> list[str]:
     """The scores of a report."""
     if file is None:
@@ -108,11 +100,16 @@ def score_lines(file: Path | None) -> list[str]:
     try:
         report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         rows = [
-            (row["system"], row["measure"], f"{row['mean']:.2f}", row["signature"])
+            (
+                row["system"],
+                row["measure"],
+                f"{row['mean']:.2f}",
+                row["signature"].replace("|", "\\|"),
+            )
             for row in report["scores"]
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"--scores {file} cannot be read as what moe-nmt-score --json writes: {error}"
         ) from error
-    return [markdown([("system", "measure", "score", "signature"), *rows])]
+    return [markdown([("system", "measure", "score", "signature"), *rows], "llrl")]
