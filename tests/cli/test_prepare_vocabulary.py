@@ -107,6 +107,23 @@ def test_subwords_and_dictionary_of_a_model_that_exists(
     assert dictionary("new") == old
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--subword-model out/subword.model",
+        "--subword-model codes --dictionaries out",
+        "--test out/published/valid.en valid.de",
+    ],
+)
+def test_a_run_does_not_read_what_it_writes(options: str, folder: Path) -> None:
+    main([*TRAIN, *VALID, "--destdir", "out", "--vocabulary", "90", "--subword", "bpe"])
+    before = Path("out/subword.model").read_bytes()
+    Path("codes").write_bytes(before)
+    with pytest.raises(SystemExit, match=r"out/.* is what a run in --destdir out writes, and ca"):
+        main([*TRAIN, *VALID, "--destdir", "out", *options.split()])
+    assert Path("out/subword.model").read_bytes() == before
+
+
 def test_dictionaries_that_differ_grow_each_by_its_own_side(folder: Path) -> None:
     main([*TRAIN, *VALID, "--destdir", "old", "--vocabulary", "200"])
     Path("theirs").mkdir()

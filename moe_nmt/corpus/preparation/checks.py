@@ -40,6 +40,16 @@ def check_request(settings: Settings) -> None:
                 "source target"
             )
     check_folder(settings.folder)
+    inputs = [path for text in own_texts(settings) for path in text.paths]
+    if settings.reused is not None:
+        inputs += [settings.reused.model, *(settings.reused.dictionaries or ())]
+    outputs = [(settings.folder / name).resolve() for name in OURS]
+    for path in inputs:
+        if not {path.resolve(), *path.resolve().parents}.isdisjoint(outputs):
+            raise UserError(
+                f"{path} is what a run in --destdir {settings.folder} writes, and cannot be read "
+                "by one: name another --destdir"
+            )
 
 
 def own(texts: Iterable[Text]) -> Iterator[OwnText]:
@@ -82,7 +92,7 @@ def check_languages(work: Preparation) -> None:
 
 
 def check_vocabulary(work: Preparation) -> None:
-    """Stops before the cleaning where even the validation text has more characters than subwords."""
+    """Stops before the cleaning where the validation text has more characters than subwords."""
     asked = work.settings.vocabulary
     if asked is None or work.settings.reused is not None:
         return
