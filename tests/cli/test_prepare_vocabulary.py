@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moe_nmt.cli.prepare import main
+from moe_nmt.cli.prepare import build_parser, main, take_wmt14
 
 TRAIN = ["--train", "a.en", "a.de"]
 VALID = ["--valid", "valid.en", "valid.de", "--workers", "1", "--max-ratio", "9"]
@@ -65,6 +65,14 @@ def test_more_subwords_than_the_text_has(folder: Path, capsys: pytest.CaptureFix
     assert 500 < len(dictionary("out")) < 2000
     main([*TRAIN, *VALID, "--destdir", "out", "--vocabulary", "32000"])
     assert f"moe_nmt: {warning}" in capsys.readouterr().err  # of stages that are skipped, too
+
+
+def test_wmt14_keeps_the_papers_vocabulary() -> None:
+    parser = build_parser()
+    for more, size in (([], 32_000), (["--vocabulary", "8000"], 8000)):
+        args = parser.parse_args(["--wmt14", "en-fr", "--destdir", "out", *more])
+        take_wmt14(parser, args)
+        assert args.vocabulary == size
 
 
 def test_fewer_subwords_than_characters_stop_before_the_cleaning(folder: Path) -> None:
