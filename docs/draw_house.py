@@ -19,7 +19,7 @@ FLOORS = [
     [(4.2, "corpus/subwords"), (4.2, "corpus/preparation"), (3.8, "distributed"), (3.8, "modules")],
     [(8.4, "evaluation"), (3.8, "checkpoints"), (3.8, "models")],
     [(2.6, "optim"), (2.6, "criterions"), (3.2, "search"), (3.8, "training"), (3.8, "tasks")],
-    [(8.4, "plugin"), (7.6, "insight")],
+    [(4.2, "plugin"), (4.2, "insight"), (4.4, "translation"), (3.2, "serving")],
 ]
 ROOF = "cli"
 

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "moe_nmt"
 
 @dataclass(frozen=True)
 class Import:
-    """One name that a file imports, wherever in it.
+    """One name that a file imports when it runs, wherever in it.
 
     Args:
         file: seen from the project's folder.
@@ -83,8 +83,14 @@ def imports_of(path: Path) -> Iterator[Import]:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
     }
+    for_types = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
     for node in ast.walk(tree):
-        for name in names(node, path):
+        for name in [] if node in for_types else names(node, path):
             of, is_ours = owner(name)
             if is_ours or of not in sys.stdlib_module_names:
                 place = path.relative_to(ROOT), getattr(node, "lineno", 0), part_of(path)

@@ -99,6 +99,21 @@ run score moe-nmt-score --reference text/test.de hypothesis.de
 run tuned moe-nmt-tune generate-test.txt --reference text/test.de
 grep -q BLEU score && grep -q BLEU tuned || fail "moe-nmt-score or -tune tells of no BLEU"
 
+say "moe-nmt-pack, -translate, -serve"
+run log moe-nmt-pack averaged.pt --output model
+run log moe-nmt-translate model --max-len-a 0 --max-len-b 20 < text/test.en
+[[ $(wc -l < log) = 61 ]] || fail "moe-nmt-translate wrote $(wc -l < log) lines for 61"
+! moe-nmt-serve model > log 2>&1 || fail "moe-nmt-serve runs without its packages"
+grep -q 'pip install' log || fail "moe-nmt-serve does not name its packages"
+install starlette uvicorn
+moe-nmt-serve model --port 0 > log 2>&1 &
+trap 'kill %1 2> /dev/null; rm -rf "$work"' EXIT
+until grep -q listening log; do sleep 1; done
+"$python" -c "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read())" \
+    "$(sed 's/.* //' log)/page.js" > page
+grep -q translate page || fail "moe-nmt-serve has no page"
+kill %1
+
 for workers in 1 2; do
     say "fairseq-hydra-train, workers: $workers"
     run log fairseq-hydra-train --config-dir "$("$python" -m moe_nmt configs)" \

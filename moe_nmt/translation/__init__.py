@@ -1,1 +1,1 @@
-"""From raw sentences to raw translations: folders that hold a trained model with all it needs."""
+"""From raw text to raw translations: a trained model and all it needs in a folder."""
