@@ -6,6 +6,7 @@ The library raises ``UserError``.  Two doors turn it into a sentence and an exit
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,8 +31,13 @@ class LimitError(ValueError):
 
 @contextmanager
 def ending_in_a_sentence() -> Iterator[None]:
-    """Ends the process with a user's mistake as its last words, and status 1."""
+    """Ends the process with a user's mistake as its last words, and status 1.
+
+    Ctrl-C ends it without words, and with the status of what the signal ends.
+    """
     try:
         yield
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
     except UserError as error:
         raise SystemExit(f"moe_nmt: {error}") from error

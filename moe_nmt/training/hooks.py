@@ -36,6 +36,7 @@ from moe_nmt.distributed.gradients import by_workers
 from moe_nmt.errors import UserError, ending_in_a_sentence
 from moe_nmt.search.unknown_words import word_translations
 from moe_nmt.training.launch import start, stopping_together
+from moe_nmt.training.stopping import Stopping, save_and_stop
 from moe_nmt.training.trainer import ExpertTrainer
 
 PACKAGE = "moe_nmt."
@@ -72,7 +73,7 @@ def lasting() -> list[Change]:
     return found
 
 
-def changes() -> list[Change]:
+def changes(stopping: Stopping) -> list[Change]:
     """What holds while a command with a task or a model of ours runs."""
     found = [
         # It gathers through CUDA tensors alone (distributed/utils.py, all_gather_list), and
@@ -94,7 +95,9 @@ def changes() -> list[Change]:
     ]
     if (train := sys.modules.get("fairseq_cli.train")) is not None:
         # Its main names the class: "trainer = Trainer(cfg, task, model, criterion, quantizer)".
-        found.append(Change(train, "Trainer", instead_of_trainer))
+        found.append(Change(train, "Trainer", instead_of_trainer(stopping)))
+        # Called after every update; a signal ends fairseq within one.
+        found.append(Change(train, "validate_and_save", instead_of_validating))
     return found
 
 
@@ -104,22 +107,24 @@ def install() -> None:
         if not change.is_made():
             change.make()
     if "fairseq_cli.hydra_train" in sys.modules:
-        for change in not_made():
+        for change in not_made(Stopping()):
             change.make()
 
 
 @contextmanager
 def in_place() -> Iterator[None]:
     """Makes the other changes for as long as it lasts."""
+    stopping = Stopping()
     with ExitStack() as stack:
-        for change in not_made():
+        stack.callback(stopping.end)
+        for change in not_made(stopping):
             stack.callback(setattr, change.owner, change.name, change.make())
         yield
 
 
-def not_made() -> list[Change]:
+def not_made(stopping: Stopping) -> list[Change]:
     """Those of ``changes`` that are not in place."""
-    return [change for change in changes() if not change.is_made()]
+    return [change for change in changes(stopping) if not change.is_made()]
 
 
 def is_ours(*components: type | None) -> bool:
@@ -206,14 +211,33 @@ def instead_of_clipping(clip_grad_norm: Callable[..., Tensor]) -> Callable[..., 
     return clip
 
 
-def instead_of_trainer(trainer: Callable[..., Any]) -> Callable[..., Any]:
-    """The class to train a task and a model with."""
+def instead_of_trainer(stopping: Stopping) -> Callable[[Any], Any]:
+    """The class to train a task and a model with, which knows of ``stopping``."""
 
-    def trainer_for(cfg: Any, task: Any, model: Any, *args: Any) -> Any:
-        kind = ExpertTrainer if is_ours(type(task), type(model)) else trainer
-        return kind(cfg, task, model, *args)
+    def instead(trainer: Callable[..., Any]) -> Callable[..., Any]:
+        def trainer_for(cfg: Any, task: Any, model: Any, *args: Any) -> Any:
+            if is_ours(type(task), type(model)):
+                stopping.begin()
+                return ExpertTrainer(cfg, task, model, *args, stopping=stopping)
+            return trainer(cfg, task, model, *args)
 
-    return trainer_for
+        return trainer_for
+
+    return instead
+
+
+def instead_of_validating(validate_and_save: Callable[..., Any]) -> Callable[..., Any]:
+    """Saves and ends where a signal came, but not between an epoch and its validation."""
+
+    def validate_or_stop(
+        cfg: Any, trainer: Any, task: Any, epoch_itr: Any, subsets: Any, end_of_epoch: bool
+    ) -> Any:
+        number = getattr(trainer, "stop_signal", 0)
+        if number and not end_of_epoch:
+            save_and_stop(cfg.checkpoint, trainer, epoch_itr, number)
+        return validate_and_save(cfg, trainer, task, epoch_itr, subsets, end_of_epoch)
+
+    return validate_or_stop
 
 
 def instead_of_copying(copy: Callable[..., bool]) -> Any:

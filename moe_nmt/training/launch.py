@@ -12,6 +12,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from fairseq.distributed import utils as distributed_utils
 
 from moe_nmt.distributed import is_one_of_many
 from moe_nmt.errors import UserError
+from moe_nmt.training.stopping import passing_on
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +44,21 @@ def start(
         UserError: a child has stopped.
     """
     on_cpu = cfg.common.cpu or not torch.cuda.is_available()
-    use_environment(cfg.distributed_training)
+    settings = cfg.distributed_training
+    use_environment(settings)
+    is_alone = settings.distributed_world_size == 1 or settings.distributed_no_spawn
+    signals: list[int] = []  # passed on to children
     try:
-        if on_cpu and cfg.distributed_training.distributed_world_size > 1:
-            start_on_cpu(cfg, main, kwargs)
-        else:
-            on_gpus(cfg, main, **kwargs)
+        with nullcontext(signals) if is_alone else passing_on() as signals:
+            if on_cpu and settings.distributed_world_size > 1:
+                start_on_cpu(cfg, main, kwargs)
+            else:
+                on_gpus(cfg, main, **kwargs)
     except torch.multiprocessing.ProcessRaisedException as error:
         raise UserError(str(error)) from error
     except torch.multiprocessing.ProcessExitedException as error:
+        if signals:
+            raise SystemExit(128 + signals[0]) from error
         raise UserError(
             f"{error.msg}: worker {error.error_index} has stopped, and all others "
             "with it; its own message, if it had time for one, stands above"

@@ -35,6 +35,7 @@ from moe_nmt.distributed.gradients import average_expert_gradients, by_workers
 from moe_nmt.errors import UserError
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.training.launch import lost_another
+from moe_nmt.training.stopping import Stopping, agreed
 
 # Options under which experts would be trained or saved wrongly on several workers.
 REFUSED: dict[str, Callable[[Any], bool]] = {
@@ -81,7 +82,7 @@ class ExpertTrainer(Trainer):
         UserError: an option would train or save experts wrongly.
     """
 
-    def __init__(self, cfg: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, cfg: Any, *args: Any, stopping: Stopping) -> None:
         if is_one_of_many():
             for options, given in REFUSED.items():
                 if given(cfg):
@@ -96,7 +97,9 @@ class ExpertTrainer(Trainer):
         self.whole_parameters: dict[str, Tensor] = {}
         self.experts_folder = ""
         self.saved_state: dict[int, dict[str, Tensor]] = {}  # of own experts, while it is loaded
-        super().__init__(cfg, *args, **kwargs)
+        self.stopping = stopping
+        self.signal_of_all = 0  # that asks all workers to stop, as they agreed in the last update
+        super().__init__(cfg, *args)
 
     @property
     def model(self) -> Any:
@@ -162,6 +165,22 @@ class ExpertTrainer(Trainer):
             if not lost_another(error):
                 self.save_failed_batch(samples, error)
             raise
+
+    def _aggregate_logging_outputs(
+        self, logging_outputs: Any, *extra_stats_to_sum: Any, ignore: bool = False
+    ) -> Any:
+        """Adds up what all workers have logged, and whether one of them is asked to stop."""
+        stops = self.stopping.counts()
+        logging_outputs, sums = super()._aggregate_logging_outputs(
+            logging_outputs, *extra_stats_to_sum, *stops, ignore=ignore
+        )
+        self.signal_of_all = agreed(sums[-len(stops) :])
+        return logging_outputs, sums[: -len(stops)]
+
+    @property
+    def stop_signal(self) -> int:
+        """The signal by which all workers are to stop after this update; 0 if none came."""
+        return self.signal_of_all if self._sync_stats() else self.stopping.received
 
     def valid_step(self, sample: Any, raise_oom: bool = False) -> Any:
         """Validates a batch; as in training none of many workers can leave it out."""

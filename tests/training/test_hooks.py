@@ -20,6 +20,7 @@ import moe_nmt.plugin  # noqa: F401
 from moe_nmt.errors import UserError
 from moe_nmt.training import hooks
 from moe_nmt.training.hooks import changes, in_place, install, names_ours
+from moe_nmt.training.stopping import Stopping
 from moe_nmt.training.trainer import ExpertTrainer
 
 PathManager = fairseq.file_io.PathManager
@@ -42,7 +43,7 @@ def installed() -> None:
 
 def now() -> list[Any]:
     """What stands at the places that are changed."""
-    return [getattr(change.owner, change.name) for change in changes()]
+    return [getattr(change.owner, change.name) for change in changes(Stopping())]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_changes_end_with_the_command_and_are_made_once() -> None:
 
 
 def test_every_change_names_something_of_fairseqs() -> None:
-    for change in [*hooks.lasting(), *changes()]:
+    for change in [*hooks.lasting(), *changes(Stopping())]:
         assert change.owner.__name__.startswith(("fairseq", "PathManager"))
 
 
@@ -112,7 +113,7 @@ def test_a_foreign_model_has_fairseqs_trainer_whatever_is_asked_for() -> None:
         def __init__(self, *args: Any) -> None:
             built.append(args)
 
-    trainer_for = hooks.instead_of_trainer(Foreign)
+    trainer_for = hooks.instead_of_trainer(Stopping())(Foreign)
     with mock.patch("moe_nmt.training.trainer.is_one_of_many", return_value=True):
         trainer_for("cfg", object(), torch.nn.Linear(1, 1), "criterion")
     assert built[0][0] == "cfg"
