@@ -13,6 +13,7 @@ Besides these, ``checkpoints.reading.allow_fairseq_types`` names types to torch,
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -31,15 +32,19 @@ from torch import Tensor
 
 from moe_nmt.checkpoints.reading import read
 from moe_nmt.checkpoints.shards import refuse_sharded, remove_unnamed_experts
-from moe_nmt.distributed import total_norm
+from moe_nmt.distributed import is_one_of_many, total_norm
 from moe_nmt.distributed.gradients import by_workers
 from moe_nmt.errors import UserError, ending_in_a_sentence
 from moe_nmt.search.unknown_words import word_translations
+from moe_nmt.training.combinations import refuse_combinations
 from moe_nmt.training.launch import start, stopping_together
 from moe_nmt.training.stopping import Stopping, save_and_stop
 from moe_nmt.training.trainer import ExpertTrainer
 
+logger = logging.getLogger(__name__)
+
 PACKAGE = "moe_nmt."
+TRAIN = "fairseq_cli.train"
 
 
 class Change(NamedTuple):
@@ -93,7 +98,7 @@ def changes(stopping: Stopping) -> list[Change]:
         # It reads --replace-unk without a file as a file named "@@ "; see search/unknown_words.py.
         Change(utils, "load_align_dict", lambda _: word_translations),
     ]
-    if (train := sys.modules.get("fairseq_cli.train")) is not None:
+    if (train := sys.modules.get(TRAIN)) is not None:
         # Its main names the class: "trainer = Trainer(cfg, task, model, criterion, quantizer)".
         found.append(Change(train, "Trainer", instead_of_trainer(stopping)))
         # Called after every update; a signal ends fairseq within one.
@@ -147,6 +152,18 @@ def run(main: Callable[..., None], cfg: Any, **kwargs: Any) -> None:
     """Runs a command of ours on this worker, a child process of its own perhaps."""
     with ending_in_a_sentence(), in_place():
         stopping_together(main, cfg, **kwargs)
+        is_first = not is_one_of_many() or dist.get_rank() == 0
+        if main.__module__ == TRAIN and not cfg.checkpoint.no_save and is_first:
+            say_what_comes_next(Path(cfg.checkpoint.save_dir))
+
+
+def say_what_comes_next(folder: Path) -> None:
+    """How to translate with what has been trained."""
+    names = ("checkpoint_best.pt", "checkpoint_last.pt")
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is not None:
+        logger.info("next: moe-nmt-pack %s --output FOLDER", found)
+        logger.info("then: moe-nmt-translate FOLDER < raw text")
 
 
 def instead_of_call_main(call_main: Callable[..., None]) -> Callable[..., None]:
@@ -159,6 +176,8 @@ def instead_of_call_main(call_main: Callable[..., None]) -> Callable[..., None]:
             return
         use_no_tpu(cfg.common)
         with ending_in_a_sentence():
+            if main.__module__ == TRAIN:
+                refuse_combinations(cfg)
             start(cfg, functools.partial(run, main), kwargs, call_main)
 
     return call

@@ -35,6 +35,12 @@ from moe_nmt.distributed.gradients import average_expert_gradients, by_workers
 from moe_nmt.errors import UserError
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.training.launch import lost_another
+from moe_nmt.training.resuming import (
+    SENTENCES,
+    is_within_epoch,
+    refuse_other_batches,
+    refuse_other_text,
+)
 from moe_nmt.training.stopping import Stopping, agreed
 
 # Options under which experts would be trained or saved wrongly on several workers.
@@ -98,6 +104,7 @@ class ExpertTrainer(Trainer):
         self.experts_folder = ""
         self.saved_state: dict[int, dict[str, Tensor]] = {}  # of own experts, while it is loaded
         self.stopping = stopping
+        self.resumed: tuple[str, int | None] | None = None  # a checkpoint, and its sentences
         self.signal_of_all = 0  # that asks all workers to stop, as they agreed in the last update
         super().__init__(cfg, *args)
 
@@ -230,6 +237,7 @@ class ExpertTrainer(Trainer):
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint's file holds: all experts, or the name of their folder."""
         state: dict[str, Any] = super().state_dict()
+        state[SENTENCES] = len(self.task.dataset("train"))
         if self.is_sharded:
             for name in parts_of_parameters(self.get_model()):
                 del state["model"][name]
@@ -249,6 +257,9 @@ class ExpertTrainer(Trainer):
         if not Path(filename).is_file():
             return super().load_checkpoint(filename, reset_optimizer, *args, **kwargs)
         state = read(Path(filename))  # mapped: only the sizes are read
+        refuse_other_batches(Path(filename), state, self.cfg)
+        if is_within_epoch(state) and not self.cfg.checkpoint.reset_dataloader:
+            self.resumed = filename, state.get(SENTENCES)
         # fairseq restores a task's state everywhere but here.
         self.task.load_state_dict(state.get("task_state", {}))
         weights: dict[str, Tensor] = state["model"]
@@ -267,6 +278,15 @@ class ExpertTrainer(Trainer):
             position["iterations_in_epoch"], workers_then, self.data_parallel_world_size
         )
         return extra_state
+
+    def get_train_iterator(self, *args: Any, **kwargs: Any) -> Any:
+        """The batches of an epoch; after ``load_checkpoint`` those of the epoch it went on with."""
+        iterator = super().get_train_iterator(*args, **kwargs)
+        if self.resumed is not None:
+            file, sentences = self.resumed
+            self.resumed = None
+            refuse_other_text(sentences, len(self.task.dataset("train")), file)
+        return iterator
 
     def own_experts(self, experts: SavedExperts, optimizer: bool) -> dict[str, Part]:
         """Reads this worker's experts, and what the optimizer keeps of them if that is wanted."""
