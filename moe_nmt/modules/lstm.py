@@ -6,15 +6,17 @@ LSTM meets a sentence's padding only after its last token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+import copy
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_nmt.modules.repeated_product import repeated_product
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class LSTMState(NamedTuple):
@@ -34,7 +36,7 @@ class LSTM(nn.LSTM):
     There the fused kernel packs its weights anew on every call, which can cost more than the step.
     """
 
-    step_product: Callable[[Tensor], Tensor] | None = None  # while ``constant_weights`` holds
+    step_product: Callable[[Tensor], Tensor] | None = None  # by ``with_constant_weights``
 
     def forward(  # type: ignore[override]
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
@@ -71,20 +73,23 @@ class LSTM(nn.LSTM):
         return hidden, cell
 
 
-@contextmanager
-def constant_weights(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """While it lasts the LSTMs in some modules must not change: on a CPU their steps are faster."""
-    layers = [layer for m in modules for layer in m.modules() if isinstance(layer, LSTM)]
-    try:
-        for layer in layers:
-            weight_x, weight_h, bias_x, bias_h, *_ = layer.all_weights[0]
-            if weight_x.device.type == "cpu":
-                both = torch.cat([weight_x, weight_h], dim=1)  # [4 * cells, input_dim + dim]
-                layer.step_product = repeated_product(both, bias_x + bias_h)
-        yield
-    finally:
-        for layer in layers:
-            layer.step_product = None
+def with_constant_weights(module: Module) -> Module:
+    """A module that computes the same, on a CPU with faster steps of its LSTMs.
+
+    It shares all weights with ``module``, which stays as it is; they must not change while it is
+    used.  So threads can share ``module``, each with one of these.
+    """
+    same = copy.copy(module)
+    same._modules = {
+        name: None if part is None else with_constant_weights(part)
+        for name, part in module._modules.items()
+    }
+    if isinstance(same, LSTM):
+        weight_x, weight_h, bias_x, bias_h, *_ = same.all_weights[0]
+        if weight_x.device.type == "cpu":
+            both = torch.cat([weight_x, weight_h], dim=1)  # [4 * cells, input_dim + dim]
+            same.step_product = repeated_product(both, bias_x + bias_h)
+    return same
 
 
 def lstm(input_dim: int, cells: int, dim: int) -> LSTM:

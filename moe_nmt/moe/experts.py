@@ -102,7 +102,10 @@ class Experts(nn.Module):
                     x, self.w_in, self.w_out, tokens_per_expert, self.recompute, self.memory
                 )
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self.grouped, x, tokens_per_expert, use_reentrant=False)
+            # Nothing random to repeat: the generator, which threads share, is left alone.
+            return checkpoint(
+                self.grouped, x, tokens_per_expert, use_reentrant=False, preserve_rng_state=False
+            )
         return self.grouped(x, tokens_per_expert)
 
     def grouped(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import threading
 import weakref
 from collections.abc import Sequence
 
@@ -18,10 +19,11 @@ class ReusedMemory:
     when they are next asked for: for the gradients of a thousand experts that takes longer than
     computing them.  Memory once taken is kept as long as this object lives.
 
-    Copies and pickles of it start empty.
+    Copies and pickles of it start empty.  Threads may share one.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         # Each block, and the view that keeps it from being handed out.
         self._blocks: list[tuple[mmap.mmap, weakref.ref[memoryview]]] = []
 
@@ -30,9 +32,10 @@ class ReusedMemory:
         size = math.prod(shape) * dtype.itemsize
         if size == 0:
             return torch.empty(shape, dtype=dtype)
-        block = self._free_block(size)
-        view = memoryview(block)
-        self._blocks.append((block, weakref.ref(view)))
+        with self._lock:
+            block = self._free_block(size)
+            view = memoryview(block)
+            self._blocks.append((block, weakref.ref(view)))
         # The tensor's storage holds the view until the last tensor that shares it is gone.
         return torch.frombuffer(view, dtype=dtype, count=math.prod(shape)).view(shape)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from moe_nmt.models.decoder import DecoderState
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.modules.attention import Memory
+from moe_nmt.modules.lstm import with_constant_weights
 from moe_nmt.modules.repeated_product import repeated_product
 
 
@@ -26,7 +27,7 @@ class Ensemble:
     def __init__(
         self, models: Sequence[GNMTMoEModel], src_tokens: Tensor, temperature: float = 1.0
     ) -> None:
-        self.decoders = [model.decoder for model in models]
+        self.decoders = [with_constant_weights(model.decoder) for model in models]
         self.softmax_products = [
             repeated_product(decoder.output_embedding.weight) for decoder in self.decoders
         ]

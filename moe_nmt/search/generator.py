@@ -13,7 +13,6 @@ from torch import Tensor
 
 from moe_nmt.errors import UserError
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
-from moe_nmt.modules.lstm import constant_weights
 from moe_nmt.search.beam import Beam
 from moe_nmt.search.beam_search import BeamSearch, SearchOptions, Words
 from moe_nmt.search.ensemble import Ensemble
@@ -118,8 +117,7 @@ class Generator:
         ensemble = Ensemble(self.models, read, self.temperature)
         beam = Beam.start(padding, limit, prefix, first, self.search.options.nbest)
         try:
-            with constant_weights(ensemble.decoders):
-                found = self.search(ensemble, beam)
+            found = self.search(ensemble, beam)
         except FloatingPointError as error:
             raise UserError(f"{error}: use an earlier checkpoint") from error
         return [

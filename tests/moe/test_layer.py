@@ -15,6 +15,7 @@ from gate_references import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 from moe_checks import randomise, randomly, seeds, sizes, tokens_like
+from threads import in_threads
 from torch.utils.checkpoint import checkpoint
 
 from moe_nmt.moe import (
@@ -313,6 +314,29 @@ def test_only_the_chosen_experts_compute():
     assert len(idle) == 7
     layer.experts.w_in.data[idle] = torch.nan
     assert torch.equal(layer(x)[0], y)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("name", "groups"), [("softmax", 1), ("strictly-balanced", 3)])
+def test_threads_may_share_a_layer(name, groups, training):
+    """Gates without noise, which would not be the same twice."""
+    layer = build(name, groups).train(training)
+    parameters = list(layer.parameters())
+    inputs = [tokens_like(20 + 5 * seed, 8, seed) for seed in range(6)]
+
+    def step(index):
+        x = inputs[index]
+        y, routing = layer(x)
+        loss = y.square().sum() + importance_loss(routing) + routing.auxiliary_loss
+        found = torch.autograd.grad(loss, [x, *parameters], allow_unused=True)
+        return [y, *(gradient for gradient in found if gradient is not None)]
+
+    alone = [step(index) for index in range(6)]
+    for found, expected in zip(
+        in_threads(6, lambda index: [step(index) for _ in range(20)]), alone, strict=True
+    ):
+        for one in found:
+            assert all(map(torch.equal, one, expected))
 
 
 def test_sizes_that_do_not_fit_are_refused():

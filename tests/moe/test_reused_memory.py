@@ -2,8 +2,10 @@
 
 import copy
 import pickle
+import time
 
 import torch
+from threads import in_threads
 
 from moe_nmt.moe.reused_memory import ReusedMemory
 
@@ -85,3 +87,27 @@ def test_a_gradient_is_taken_over_without_a_copy():
     Square.apply(weight).backward()  # accumulates: the first gradient is still in use
     assert weight.grad.tolist() == [4.0] * 50
     assert places[-1] != places[0]
+
+
+class Slow(list):
+    """A list whose thread is interrupted before it removes an entry."""
+
+    def remove(self, entry):
+        time.sleep(1e-4)
+        super().remove(entry)
+
+
+def test_threads_never_share_a_block():
+    memory = ReusedMemory()
+    memory._blocks = Slow()
+
+    def work(own):
+        for step in range(50):
+            mine = [take(memory, 64 + step % 7).fill_(own) for _ in range(3)]
+            if not all((tensor == own).all() for tensor in mine):
+                return False
+            mine.clear()
+        return True
+
+    assert in_threads(6, work) == [True] * 6
+    assert len(memory._blocks) <= 6 * 3  # as many as were in use at once

@@ -9,6 +9,7 @@ import torch
 from fairseq.sequence_generator import SequenceGenerator
 from search_references import VOCABULARY, Oracle, decided, found
 from small_models import build, collate, dictionary, sentences
+from threads import in_threads
 
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.moe.gate import Gate
@@ -110,3 +111,21 @@ def test_neighbours_in_the_batch_change_fairseqs_translations_and_not_ours() -> 
         one, two = (found(theirs.generate([model], sample)[0]) for sample in (together, alone))
         depends += one != two
     assert depends > 4
+
+
+@pytest.mark.parametrize("feed", ["input", "output"])
+def test_threads_may_share_a_model(feed: str) -> None:
+    """Every other thread translates in half precision."""
+    model = build(attention_feed=feed).eval()
+    sources = [sentences(5, 3, 7, seed=seed) for seed in range(6)]
+    samples = [collate(source, source) for source in sources]
+
+    def translate(index: int) -> list[Any]:
+        generator = Generator([model], dictionary(), SearchOptions(beam=2), LengthLimit(b=9))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=index % 2 == 1):
+            found = generator.generate([model], samples[index])
+        return [(best["tokens"].tolist(), float(best["score"])) for best, *_ in found]
+
+    alone = [translate(index) for index in range(6)]
+    together = in_threads(6, lambda index: [translate(index) for _ in range(5)])
+    assert together == [[expected] * 5 for expected in alone]
