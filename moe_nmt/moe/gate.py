@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +85,7 @@ class Gate(nn.Module, ABC):
             routing.importance, routing.load, routing.auxiliary_loss, count
         )
         loss = loss / count.clamp_min(1)
-        return replace(routing, importance=importance, load=load, auxiliary_loss=loss)
+        return routing._replace(importance=importance, load=load, auxiliary_loss=loss)
 
     def group_of_token(self, group_sizes: Tensor, tokens: int) -> Tensor:
         """Spells out the group of each token: [tokens] int64."""

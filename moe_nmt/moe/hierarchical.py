@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 from typing_extensions import override
 
@@ -62,7 +60,7 @@ class HierarchicalGate(Gate):
     @override
     def of_all_workers(self, routing: Routing, tokens: int) -> Routing:
         (importance,) = self.workers.sum(routing.importance)
-        return replace(routing, importance=importance)
+        return routing._replace(importance=importance)
 
     @override
     def extra_repr(self) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Routing:
+class Routing(NamedTuple):
     """The non-zero entries of G(x) for a batch of tokens, and what the balancing losses need.
 
     ``token``, ``expert`` and ``gate`` list the kept assignments, ordered by token.  A token may
     have any number of assignments, also none.
+
+    It is a tuple, in which torch's hooks, such as those of fairseq's NaN detector, find tensors.
     """
 
     token: Tensor  # [assignments] int64, ascending

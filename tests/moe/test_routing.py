@@ -1,7 +1,5 @@
 """The record of a gate's choice."""
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 import torch
 
@@ -22,5 +20,5 @@ def test_counts_also_experts_without_tokens():
     assert routing.num_experts == 5
     assert routing.tokens_per_expert().tolist() == [1, 0, 0, 2, 0]
     assert sum_by_expert(routing.gate, expert, 5).tolist() == [0.25, 0, 0, 1.75, 0]
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         routing.gate = routing.load
