@@ -14,7 +14,8 @@ from moe_nmt import __version__
 
 # fairseq tells of a package that only its speech tasks would use, and of each dictionary it reads;
 # torch that fairseq's torch.jit.script is old.
-logging.getLogger("fairseq").setLevel(logging.WARNING)
+for name in ("text_to_speech", "translation"):
+    logging.getLogger(f"fairseq.tasks.{name}").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
 
 

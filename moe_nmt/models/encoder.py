@@ -13,6 +13,11 @@ from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.routing import Routing
 
+PADDED_AT_THE_BEGINNING = (
+    "source sentences must be padded at the end: use --task expert_parallel_translation, or "
+    "--left-pad-source False with another task"
+)
+
 
 class EncoderOutput(TypedDict):
     """What the decoder gets to see."""
@@ -79,7 +84,4 @@ class GNMTEncoder(FairseqEncoder):
 def refuse_left_padding(padding: Tensor) -> None:
     """Stops where sentences are not padded at the end: [batch, source] bool."""
     if bool(padding[:, 0].any()) and padding.size(1) > 1:
-        raise UserError(
-            "source sentences must be padded at the end: use --task "
-            "expert_parallel_translation, or --left-pad-source False with another task"
-        )
+        raise UserError(PADDED_AT_THE_BEGINNING)

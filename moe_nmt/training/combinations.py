@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_nmt.errors import UserError
+from moe_nmt.models.encoder import PADDED_AT_THE_BEGINNING
 
 OUR_CRITERION = "balanced_cross_entropy"
 LOGGED = ("loss", "nll_loss", "ppl")  # in validation, by our criterion and fairseq's
@@ -103,12 +104,6 @@ def ends_at_rate_zero(cfg: Any) -> bool:
     return bool(cfg.optimization.max_update > float(schedule.total_num_update))
 
 
-def never_reaches_the_rate(cfg: Any) -> bool:
-    """Whether the training ends within the warm-up."""
-    warmup = value(cfg.lr_scheduler, "warmup_updates") or 0
-    return 0 < cfg.optimization.max_update <= warmup
-
-
 RULES = [
     Rule(
         lambda cfg: cfg.dataset.max_tokens is None and cfg.dataset.batch_size is None,
@@ -121,8 +116,7 @@ RULES = [
     ),
     Rule(
         lambda cfg: value(cfg.task, "left_pad_source") and has_mixtures(cfg),
-        "source sentences must be padded at the end: use --task expert_parallel_translation, or "
-        "--left-pad-source False",
+        PADDED_AT_THE_BEGINNING,
     ),
     Rule(
         lacks_bleu,
@@ -176,11 +170,6 @@ RULES = [
         ends_at_rate_zero,
         "--lr-scheduler polynomial_decay ends at --total-num-update, before --max-update, and "
         "nothing would be learned from there on: make them equal, or give --end-learning-rate",
-    ),
-    Rule(
-        never_reaches_the_rate,
-        "--max-update ends the training within --warmup-updates, before it has reached --lr: "
-        "give fewer of the latter",
     ),
     Rule(
         lambda cfg: (

@@ -34,7 +34,6 @@ WRONG: dict[str, list[str]] = {
     "--restore-file nowhere.pt does not exist": ["--restore-file", "nowhere.pt"],
     "--finetune-from-model nowhere.pt does not exist": ["--finetune-from-model", "nowhere.pt"],
     "polynomial_decay ends at --total-num-update": [*DECAY, "--total-num-update", "10"],
-    "--max-update ends the training within": ["--max-update", "10"],
     "--precision bf16 does not go with": ["--precision", "bf16", "--bf16"],
     "--amp does nothing on a CPU": ["--amp"],
 }
