@@ -10,7 +10,7 @@ from pathlib import Path
 from moe_nmt.cli import command_parser
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.scoring import Request, score
-from moe_nmt.evaluation.tokenizers import TOKENIZERS
+from moe_nmt.evaluation.tokenizers import OF_SACREBLEU, TOKENIZERS
 from moe_nmt.files.text import write_text
 
 
@@ -54,9 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tokenizer",
         choices=TOKENIZERS,
-        default=TOKENIZERS[0],
         help="for multi-bleu; none: the files are tokenised, and nothing else is computed; "
-        "default %(default)s",
+        "default: 13a, or what suits --language: zh, ja-mecab, ko-mecab, char",
+    )
+    parser.add_argument(
+        "--sacrebleu-tokenizer",
+        choices=OF_SACREBLEU,
+        help="for sacreBLEU's BLEU; default the same",
     )
     parser.add_argument(
         "--language", metavar="LANG", help="of the translations; de adds compounds split"
@@ -108,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         references=args.reference,
         forced=args.forced,
         tokenizer=args.tokenizer,
+        of_sacrebleu=args.sacrebleu_tokenizer,
         language=args.language,
         lowercase=args.lowercase,
         samples=args.samples if args.significance else 0,

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
+from moe_nmt.cli.numbers import positive
 from moe_nmt.corpus.subwords.moses import Moses
+from moe_nmt.corpus.subwords.sentence_pieces import LONGEST
 from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn, undoing
 from moe_nmt.corpus.subwords.vocabulary_size import default_vocabulary
 from moe_nmt.errors import ending_in_a_sentence
@@ -48,6 +50,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="sentencepiece: share of the characters that are subwords; less than 1 keeps the rare "
         "characters of large noisy texts out; default %(default)s",
+    )
+    command.add_argument(
+        "--longest",
+        type=positive,
+        default=LONGEST,
+        metavar="BYTES",
+        help="sentencepiece: learn from no longer lines; default %(default)s",
     )
     command.add_argument(
         "--symbols",
@@ -147,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.sample,
             args.character_coverage,
             args.symbols,
+            args.longest,
         )
     elif args.command == "apply":
         for source, output in zip(args.input, args.output, strict=True):

@@ -13,7 +13,7 @@ from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.measures import bleu_signature
 from moe_nmt.evaluation.rescoring import read_n_best
 from moe_nmt.evaluation.systems import References, generated_file
-from moe_nmt.evaluation.tokenizers import TOKENIZERS, tokenizer
+from moe_nmt.evaluation.tokenizers import TOKENIZERS, tokenizer, usual
 from moe_nmt.evaluation.tuning import surface
 from moe_nmt.files.text import write_text
 
@@ -44,7 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
             help="values to try, 0 to 1 in steps of 0.1 if left out",
         )
     parser.add_argument(
-        "--tokenizer", choices=TOKENIZERS, default=TOKENIZERS[0], help="for BLEU, %(default)s"
+        "--tokenizer",
+        choices=TOKENIZERS,
+        help="for BLEU; default: 13a, or what suits --language, as in moe-nmt-score",
     )
     parser.add_argument("--language", metavar="LANG", help="of the translations")
     parser.add_argument("--lowercase", action="store_true", help="case does not count")
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not all(0 <= value < math.inf for value in (*alphas, *betas)):
         parser.error("--alpha and --beta take numbers of 0 or more")
     references = References.read(args.reference, tokenized=args.tokenizer == "none")
-    tokenize = tokenizer(args.tokenizer, args.language)
+    tokenize = tokenizer(args.tokenizer or usual(args.language), args.language)
     n_best = read_n_best(
         generated_file(args.lists), references, tokenize, args.lowercase, any(betas)
     )

@@ -9,9 +9,10 @@ from typing import Protocol
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from moe_nmt.corpus.cleaning.languages import code_of
 from moe_nmt.evaluation.compound_split import split_compounds
 from moe_nmt.evaluation.multi_bleu import multi_bleu
-from moe_nmt.evaluation.tokenizers import Tokenizer
+from moe_nmt.evaluation.tokenizers import Tokenizer, sacre_bleu
 
 Texts = Sequence[str]
 
@@ -87,22 +88,31 @@ class SacreMeasure:
         return Score(self.metric.corpus_score(hypotheses, None).score)
 
 
-def sacre_metrics(references: Sequence[Texts], lowercase: bool) -> dict[str, BLEU | CHRF]:
-    """BLEU and chrF as the command ``sacrebleu`` computes them without options, by row."""
+def sacre_metrics(
+    references: Sequence[Texts], lowercase: bool, tokenizer: str = "13a"
+) -> dict[str, BLEU | CHRF]:
+    """BLEU and chrF as the command ``sacrebleu`` computes them, by row."""
     return {
-        "sacreBLEU": BLEU(lowercase=lowercase, references=references),
+        "sacreBLEU": sacre_bleu(tokenizer, lowercase=lowercase, references=references),
         "chrF2": CHRF(lowercase=lowercase, references=references),
     }
 
 
 def measures(
-    references: Sequence[Texts], tokenizer: Tokenizer, language: str | None, lowercase: bool
+    references: Sequence[Texts],
+    tokenizer: Tokenizer,
+    language: str | None,
+    lowercase: bool,
+    of_sacrebleu: str = "13a",
 ) -> list[Measure]:
-    """The rows of the table: with German also compounds split, with text also sacreBLEU's."""
+    """The rows of the table: with German also compounds split, with text also sacreBLEU's.
+
+    ``of_sacrebleu`` is the tokenizer of sacreBLEU's BLEU.
+    """
     rows: list[Measure] = [TokenizedBleu(references, tokenizer, lowercase)]
-    if language == "de":
+    if language is not None and code_of(language) == "de":
         rows.append(TokenizedBleu(references, tokenizer, lowercase, compounds=True))
     if tokenizer.signature != "none":
-        metrics = sacre_metrics(references, lowercase)
+        metrics = sacre_metrics(references, lowercase, of_sacrebleu)
         rows.extend(SacreMeasure(name, metric) for name, metric in metrics.items())
     return rows

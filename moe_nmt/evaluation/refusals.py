@@ -85,7 +85,9 @@ def refuse_other_text(
 def looks_tokenized(lines: Sequence[str]) -> bool:
     """Whether a tokenizer wrote these lines."""
     pointed = [line for line in lines if POINTED.search(line)]
-    return share(lines, TOKENIZED) > STRAY or share(pointed, SPACED) > 0.5
+    # Of a script with full stops of its own, a line or two with another one say nothing.
+    are_spaced = share(lines, SPACED) > STRAY and share(pointed, SPACED) > 0.5
+    return share(lines, TOKENIZED) > STRAY or are_spaced
 
 
 def refuse_tokenized(path: Path, lines: Sequence[str]) -> None:

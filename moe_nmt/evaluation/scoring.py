@@ -13,7 +13,7 @@ from moe_nmt.evaluation.refusals import refuse_other_length
 from moe_nmt.evaluation.report import Report, Row
 from moe_nmt.evaluation.significance import compare
 from moe_nmt.evaluation.systems import References, System
-from moe_nmt.evaluation.tokenizers import tokenizer
+from moe_nmt.evaluation.tokenizers import tokenizer, usual
 from moe_nmt.files.text import read_text
 
 
@@ -25,7 +25,8 @@ class Request:
         systems: names, and a file for each run.
         references: files of the text as published.
         forced: for each system the files of fairseq-generate --score-reference; or nothing.
-        tokenizer: one of TOKENIZERS, for multi-bleu.
+        tokenizer: one of TOKENIZERS, for multi-bleu; None: the language's usual one.
+        of_sacrebleu: one of sacreBLEU's, for its BLEU; None: the language's usual one.
         language: of the translations.
         lowercase: whether case does not count.
         samples: of the paired bootstrap; 0 leaves the tests of significance out.
@@ -37,7 +38,8 @@ class Request:
     systems: Sequence[tuple[str, Sequence[Path]]]
     references: Sequence[Path]
     forced: Sequence[Sequence[Path]] = ()
-    tokenizer: str = "13a"
+    tokenizer: str | None = None
+    of_sacrebleu: str | None = None
     language: str | None = None
     lowercase: bool = False
     samples: int = 0
@@ -49,7 +51,9 @@ class Request:
 def score(request: Request) -> Report:
     """Computes what was asked."""
     is_tokenized = request.tokenizer == "none"
-    tokenize = tokenizer(request.tokenizer, request.language)
+    name = usual(request.language)
+    tokenize = tokenizer(request.tokenizer or name, request.language)
+    of_sacrebleu = request.of_sacrebleu or name
     references = References.read(request.references, is_tokenized)
     systems = [
         System.read(name, paths, references, is_tokenized) for name, paths in request.systems
@@ -59,7 +63,7 @@ def score(request: Request) -> Report:
         for system, paths in zip(systems, request.forced, strict=bool(request.forced))
         for row in perplexity_rows(system.name, paths, references)
     ]
-    wanted = measures(references.texts, tokenize, request.language, request.lowercase)
+    wanted = measures(references.texts, tokenize, request.language, request.lowercase, of_sacrebleu)
     if request.comet is not None and request.source is not None:
         wanted.append(comet(request.comet, request.source, references))
     rows = [row for system in systems for row in rows_of(system, wanted)]
@@ -71,6 +75,7 @@ def score(request: Request) -> Report:
             request.lowercase,
             request.samples,
             request.trials,
+            of_sacrebleu,
         )
     return Report(
         [*rows, *perplexities],

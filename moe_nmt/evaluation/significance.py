@@ -56,6 +56,7 @@ def compare(
     lowercase: bool,
     samples: int,
     trials: int,
+    tokenizer: str = "13a",
 ) -> Significance:
     """Tests each system against the first.
 
@@ -73,7 +74,7 @@ def compare(
             raise UserError(
                 f"{baseline} and {name} are the same translations: there is no difference to test"
             )
-    metrics: dict[str, Metric] = {**sacre_metrics(references, lowercase)}
+    metrics: dict[str, Metric] = {**sacre_metrics(references, lowercase, tokenizer)}
     signatures, bootstrap = PairedTest([*systems], metrics, None, "bs", samples)()
     other_signatures, randomisation = PairedTest([*systems], metrics, None, "ar", trials)()
     comparisons = [

@@ -27,7 +27,9 @@ from moe_nmt.translation.translator import Translator
 # The page's parts, and what browsers may do with them: nothing from elsewhere.
 PAGE = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -82,7 +84,14 @@ def build_app(
     async def health(request: Request) -> Response:
         if worker.done():
             return refusal(500, "the worker has ended: start the server again")
-        return JSONResponse({"status": "ok", "title": title, "languages": translator.languages.names, "waiting": batcher.held})
+        return JSONResponse(
+            {
+                "status": "ok",
+                "title": title,
+                "languages": translator.languages.names,
+                "waiting": batcher.held,
+            }
+        )
 
     async def page(request: Request) -> Response:
         name = request.url.path.lstrip("/") or "page.html"

@@ -78,7 +78,10 @@ def outcome(rank: int, arguments: list[str], nan_at: int | None = None) -> str:
         (["--expert-parallel-size", "3"], "--expert-parallel-size: 2 workers cannot be divided"),
         (["--experts", "1", "--k", "1"], "1 experts cannot be divided among 2 workers"),
         (["--store-ema"], "--store-ema does not work on several workers"),
-        (["--task", "translation"], "use --task expert_parallel_translation, or one worker"),
+        (
+            ["--task", "translation", "--left-pad-source", "False"],
+            "use --task expert_parallel_translation, or one worker",
+        ),
     ],
 )
 def test_what_cannot_be_trained_on_several_workers_is_refused(

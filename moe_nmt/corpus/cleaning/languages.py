@@ -7,6 +7,8 @@ names, numbers and headings stay, and so does Norwegian that may be Danish.
 
 from __future__ import annotations
 
+import langcodes
+
 from moe_nmt.errors import UserError
 
 PACKAGE = "eldc"
@@ -16,8 +18,15 @@ MOST_SCORES = 20  # languages that the model ranks
 
 
 def code_of(language: str) -> str:
-    """The code that tools know a language by: ``pt`` of ``pt_BR``."""
-    return language.partition("_")[0].lower()
+    """The code that tools know a language by: ``pt`` of ``pt_BR``, ``de`` of ``DEU``.
+
+    What is no language's code, as the ending of a file may be, stays as it is.
+    """
+    try:
+        code: str = langcodes.get(language).language or language
+    except langcodes.LanguageTagError:
+        return language.lower()
+    return "zh" if code == "cmn" else code  # Mandarin is what is meant
 
 
 class Languages:

@@ -18,6 +18,7 @@ from contextlib import nullcontext, redirect_stderr, suppress
 from functools import partial
 from itertools import groupby
 
+import regex
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
@@ -27,7 +28,9 @@ from moe_nmt.errors import UserError
 VERSION = "#version:"  # begins subword-nmt's files of merges
 MOST_CACHED = 1_000_000  # tokens; subword-nmt remembers all it has seen
 CONTINUED = "@@"  # ends a subword that is not the last of its token
-TOKEN = re.compile(rf"{WORD_START}?(?:\w+|[^\w{WORD_START}]+)")
+# Letters, their marks, which are no \w, such as the vowel signs of Hindi and Thai, and joiners.
+LETTER = r"\w\p{M}\u200c\u200d"
+TOKEN = regex.compile(rf"{WORD_START}?(?:[{LETTER}]+|[^{LETTER}{WORD_START}]+)")
 
 
 def sentence_tokens(sentence: str, symbols: Sequence[str] = ()) -> list[str]:
@@ -39,7 +42,8 @@ def sentence_tokens(sentence: str, symbols: Sequence[str] = ()) -> list[str]:
         return []
     text = WORD_START + sentence.replace(" ", WORD_START)
     if not symbols:
-        return TOKEN.findall(text)
+        tokens: list[str] = TOKEN.findall(text)
+        return tokens
     parts = re.split(f"({either(symbols)})", text)  # each second one is a symbol
     return [
         token
@@ -50,7 +54,7 @@ def sentence_tokens(sentence: str, symbols: Sequence[str] = ()) -> list[str]:
 
 def around_symbols(text: str) -> list[str]:
     """The tokens of text before, between or after symbols: its last space may stand alone."""
-    found = TOKEN.findall(text)
+    found: list[str] = TOKEN.findall(text)
     return [*found, WORD_START] if text.endswith(WORD_START) else found
 
 
@@ -104,7 +108,7 @@ class BytePairs:
         )
         merged = -1 if "\n" in text.strip() else 0  # all, or none: it stops at a line of nothing
         self.bpe = BPE(io.StringIO(text), merged, "" if is_of_sentences else CONTINUED)
-        random.seed(seed)  # subword-nmt draws from the global generator
+        self.draws = random.Random(seed).getstate()
 
     def best(self, sentence: str) -> list[str]:
         """The segmentation after all merges."""
@@ -112,7 +116,13 @@ class BytePairs:
 
     def sampled(self, sentence: str, alpha: float) -> list[str]:
         """A segmentation in which each merge was left out with probability alpha (BPE dropout)."""
-        pieces = self.segment(sentence, alpha)
+        others = random.getstate()  # subword-nmt draws from the generator of the whole process
+        random.setstate(self.draws)
+        try:
+            pieces = self.segment(sentence, alpha)
+        finally:
+            self.draws = random.getstate()
+            random.setstate(others)
         self.bpe.cache.clear()  # else best() would find the sampled words there
         return pieces
 

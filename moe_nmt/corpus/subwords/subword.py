@@ -16,7 +16,7 @@ from typing import Protocol
 
 from moe_nmt.corpus.cleaning.normalise import WORD_START, normalise
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED, VERSION, BytePairs, learn_byte_pairs
-from moe_nmt.corpus.subwords.sentence_pieces import SentencePieces, learn_sentence_pieces
+from moe_nmt.corpus.subwords.sentence_pieces import LONGEST, SentencePieces, learn_sentence_pieces
 from moe_nmt.corpus.subwords.symbols import check_symbols
 from moe_nmt.errors import UserError
 from moe_nmt.files.each_line import rewritten
@@ -50,13 +50,15 @@ def learn(
     sample: int | None = None,
     coverage: float = 1.0,
     symbols: Sequence[str] = (),
+    longest: int = LONGEST,
 ) -> None:
     """Learns one vocabulary from several files, or a sample of their lines, and writes the model.
 
     ``sample`` is about how many lines of all files are read, drawn by ``seed``; of files that are
     translations of each other, the same lines.  ``coverage`` is the share of the characters that
     SentencePiece's vocabulary must hold.  "moses-bpe" takes lines of tokens between spaces.
-    ``symbols`` are kept whole, here and wherever the model is applied.
+    ``symbols`` are kept whole, here and wherever the model is applied.  SentencePiece learns from
+    no line of more bytes than ``longest``.
     """
     check_symbols(symbols, method)
     if size < 1:
@@ -73,7 +75,7 @@ def learn(
 
     def learned() -> bytes:
         if method == "sentencepiece":
-            return learn_sentence_pieces(sentences, size, seed, coverage, symbols)
+            return learn_sentence_pieces(sentences, size, seed, coverage, symbols, longest)
         return learn_byte_pairs(sentences, size, method == "moses-bpe", symbols)
 
     model = in_own_process(learned, remedy="take fewer lines with --sample")
