@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from moe_nmt.moe.first_derivative import first_derivative
 
 # Tokens of a block: on a CPU few enough to stay in the cache, and enough for a matrix product to
 # run at full speed; elsewhere enough to hide the cost of starting a kernel.
@@ -87,7 +88,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         return total, likelihood
 
     @staticmethod
-    @once_differentiable
+    @first_derivative
     def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         grad_features, grad_weight = ctx.saved_tensors
         # A scalar tensor: the products keep their precision, and large loss scales fit.

@@ -100,6 +100,10 @@ class RecurrentStack(nn.Module):
             states: the states after the step before x; None at the beginning.
             count: how many tokens there are; None: the device is asked, and waited for.
         """
+        if is_token.shape != x.shape[:2]:
+            raise ValueError(
+                f"is_token {list(is_token.shape)} must be [time, batch] as of x {list(x.shape)}"
+            )
         new_states: list[LSTMState] = []
         routings: dict[str, Routing] = {}
         index = token_index(is_token, count) if self.mixtures else None

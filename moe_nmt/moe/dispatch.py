@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from moe_nmt.moe.first_derivative import first_derivative
 from moe_nmt.moe.permutation import inverse
 from moe_nmt.moe.routing import Routing
 
@@ -76,7 +77,7 @@ class Dispatch(torch.autograd.Function):
         return x.index_select(0, token[order])
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_derivative
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         """[assignments, dim] -> [tokens, dim]."""
         token, position = ctx.saved_tensors
@@ -95,7 +96,7 @@ class Combine(torch.autograd.Function):
         return weighted_sum(rows, position, token, tokens, gate)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_derivative
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """[tokens, dim] -> the gradients of rows and gate."""
         rows, gate, position, token = ctx.saved_tensors

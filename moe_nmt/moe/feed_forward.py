@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from moe_nmt.moe.first_derivative import first_derivative
 from moe_nmt.moe.reused_memory import ReusedMemory
 
 # Starting one more chunk takes about as long as this many multiply-adds of padding.
@@ -159,7 +160,7 @@ class FeedForward(torch.autograd.Function):
         return form.unpad(y, memory)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_derivative
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(  # type: ignore[override]
         ctx: Any, grad_y: Tensor

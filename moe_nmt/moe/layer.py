@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from moe_nmt.moe.dispatch import combine, dispatch
@@ -35,13 +36,39 @@ class MixtureOfExperts(nn.Module):
                 part.workers = self.workers
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
-        """[tokens, dim] -> [tokens, dim], and the routing, for losses and statistics.
+        """[..., dim] -> [..., dim], and the routing, for losses and statistics.
 
-        Leave padding out: whatever is in ``x`` is routed and counted.
+        All but the last dimension count tokens; the routing numbers them as in
+        ``x.flatten(0, -2)``.  Leave padding out: whatever is in ``x`` is routed and counted.
+
+        Raises:
+            ValueError: ``x`` holds no tokens of the gate's size.
+            NotImplementedError: ``x`` has no values, or torch.jit is to trace the layer.
         """
-        routing = self.gate(x)
-        dispatched = dispatch(x, routing)
+        self.check(x)
+        tokens = x.reshape(-1, self.gate.dim)
+        routing = self.gate(tokens)
+        dispatched = dispatch(tokens, routing)
         output = self.workers.apply(
             self.experts, self.experts.shard, dispatched.x, dispatched.tokens_per_expert
         )
-        return combine(output, dispatched.position, routing, x.size(0)), routing
+        y = combine(output, dispatched.position, routing, tokens.size(0))
+        return y.view(x.shape), routing
+
+    def check(self, x: Tensor) -> None:
+        """Stops where ``x`` is no [..., dim] of numbers to route by."""
+        if x.dim() == 0 or x.size(-1) != self.gate.dim:
+            raise ValueError(
+                f"the mixture of experts takes tokens of size {self.gate.dim}, [..., "
+                f"{self.gate.dim}], not a tensor {list(x.shape)}"
+            )
+        if not x.is_floating_point() or x.layout != torch.strided:
+            raise ValueError(
+                "the mixture of experts takes dense floating-point tokens, not "
+                f"{x.dtype} in the layout {x.layout}"
+            )
+        if x.is_meta or torch.jit.is_tracing():
+            raise NotImplementedError(
+                "a mixture of experts chooses by values: it runs neither on the meta device nor in "
+                "torch.jit.trace"
+            )

@@ -198,3 +198,9 @@ def test_half_precision_is_close(mode):
 def test_positions_outside_the_stack_are_refused(position):
     with pytest.raises(ValueError, match=f"2 layers has no position {position} for a mixture"):
         build((position,), 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5, 3), (5,), (5, 2, 1)])
+def test_a_mask_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"must be \[time, batch\] as of x \[5, 2, 4\]"):
+        build()(draw(5, 2, DIM), torch.ones(shape, dtype=torch.bool))
