@@ -79,7 +79,7 @@ setup(
         "moses": ["sacremoses"],
         "languages": ["eldc>=0.4"],
         "serve": ["starlette", "uvicorn"],
-        "zstd": ["zstandard"],
+        "zstd": ["backports.zstd"],
         "dev": [
             "eldc>=0.4",
             "sacremoses",
@@ -87,7 +87,7 @@ setup(
             "uvicorn",
             "httpx",
             "selenium",
-            "zstandard",
+            "backports.zstd",
             "pytest",
             "pytest-xdist",
             "hypothesis",

@@ -180,7 +180,7 @@ def cut(path: Path) -> None:
     [
         (damage_lines, r"train.en.gz has 61 lines, not 60: get it again"),
         (damage_words, r"train.en.gz is not the published text: its sha256 is \w+, not \w+: get"),
-        (cut, r"train.en.gz is not a whole gzip file: remove it and get it again"),
+        (cut, r"train.en.gz is not a whole compressed file: remove it and get it again"),
         (Path.unlink, r"has neither train.en.gz nor train.en: name the folder"),
     ],
 )

@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="moe-nmt-prepare",
         description="Downloads, checks, cleans, segments and binarises parallel text.  What is "
         "done already is not done again; what options or inputs changed is.",
-        epilog="Files come in pairs, source before target, and may end in .gz.",
+        epilog="Files come in pairs, source before target, and may be compressed.",
     )
     text = parser.add_argument_group("text")
     text.add_argument("--train", nargs="+", default=[], metavar="FILE", help="own files")

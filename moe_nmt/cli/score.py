@@ -11,6 +11,7 @@ from moe_nmt.cli import command_parser
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.scoring import Request, score
 from moe_nmt.evaluation.tokenizers import OF_SACREBLEU, TOKENIZERS
+from moe_nmt.files.pipes import copied_pipes
 from moe_nmt.files.text import write_text
 
 
@@ -107,9 +108,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--significance compares two or more systems of one FILE each")
     if min(args.samples, args.trials) < 1:
         parser.error("--samples and --trials must be at least 1")
-    request = Request(
-        systems=named,
-        references=args.reference,
+    given = [*args.reference, *(path for _, paths in named for path in paths)]
+    with copied_pipes(given) as readable:
+        references, files = readable[: len(args.reference)], iter(readable[len(args.reference) :])
+        systems = [(name, [next(files) for _ in paths]) for name, paths in named]
+        report = score(request_of(args, systems, references))
+    print(report)
+    if args.json is not None:
+        figures = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
+        write_text(args.json, f"{figures}\n")
+
+
+def request_of(
+    args: argparse.Namespace,
+    systems: Sequence[tuple[str, Sequence[Path]]],
+    references: Sequence[Path],
+) -> Request:
+    """What the options ask for."""
+    return Request(
+        systems=systems,
+        references=references,
         forced=args.forced,
         tokenizer=args.tokenizer,
         of_sacrebleu=args.sacrebleu_tokenizer,
@@ -120,11 +138,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         comet=args.comet,
         source=args.source,
     )
-    report = score(request)
-    print(report)
-    if args.json is not None:
-        figures = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
-        write_text(args.json, f"{figures}\n")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.generated import write_translations
 from moe_nmt.files.each_line import rewrite
 from moe_nmt.files.parallel import available_cores
+from moe_nmt.files.pipes import copied_pipes
 from moe_nmt.files.text import check_same_count, count_lines, read_text, write_lines
 
 
@@ -139,16 +140,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.command not in ("learn", "text") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
+    with copied_pipes(args.input if isinstance(args.input, list) else [args.input]) as inputs:
+        run(args, inputs)
+
+
+def run(args: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    """The subcommand; ``inputs`` can be read any number of times."""
     if args.command == "learn":
         size = args.vocabulary
         if size is None:
-            sentences = max(map(count_lines, args.input))
-            size = default_vocabulary(args.input, sentences, args.character_coverage)
+            sentences = max(map(count_lines, inputs))
+            size = default_vocabulary(inputs, sentences, args.character_coverage)
             print(
                 f"{size:,} subwords of {sentences:,} sentences: --vocabulary takes another number"
             )
         learn(
-            args.input,
+            inputs,
             args.method,
             size,
             args.seed,
@@ -159,20 +166,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.longest,
         )
     elif args.command == "apply":
-        for source, output in zip(args.input, args.output, strict=True):
+        for source, output in zip(inputs, args.output, strict=True):
             apply_to_file(
                 source, output, args.model, args.sample, args.alpha, args.seed, args.workers
             )
     elif args.command == "undo":
-        for source, output in zip(args.input, args.output, strict=True):
+        for source, output in zip(inputs, args.output, strict=True):
             write_lines(output, map(undoing(read_text(source)), read_text(source)))
             check_same_count([source, output], "lines were lost; is the disk full?")
     elif args.command == "text":
-        write_translations(args.input, args.source, args.output)
+        write_translations(inputs[0], args.source, args.output)
     else:
         moses = Moses(args.language, args.command, "--method bpe, which needs no tokens")
         change = moses.corpus_tokens if args.command == "tokenize" else moses.detokenize
-        for source, output in zip(args.input, args.output, strict=True):
+        for source, output in zip(inputs, args.output, strict=True):
             rewrite(source, output, change, "rewriting", args.workers)
 
 

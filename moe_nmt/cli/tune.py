@@ -14,7 +14,8 @@ from moe_nmt.evaluation.measures import bleu_signature
 from moe_nmt.evaluation.rescoring import read_n_best
 from moe_nmt.evaluation.systems import References, generated_file
 from moe_nmt.evaluation.tokenizers import TOKENIZERS, tokenizer, usual
-from moe_nmt.evaluation.tuning import surface
+from moe_nmt.evaluation.tuning import Surface, surface
+from moe_nmt.files.pipes import copied_pipes
 from moe_nmt.files.text import write_text
 
 GRID = [step / 10 for step in range(11)]
@@ -63,19 +64,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     alphas, betas = sorted(set(args.alpha)), sorted(set(args.beta))
     if not all(0 <= value < math.inf for value in (*alphas, *betas)):
         parser.error("--alpha and --beta take numbers of 0 or more")
-    references = References.read(args.reference, tokenized=args.tokenizer == "none")
-    tokenize = tokenizer(args.tokenizer or usual(args.language), args.language)
-    n_best = read_n_best(
-        generated_file(args.lists), references, tokenize, args.lowercase, any(betas)
-    )
-    found = surface(
-        n_best, alphas, betas, bleu_signature(references.texts, tokenize, args.lowercase)
-    )
+    with copied_pipes([*args.reference, args.lists]) as (*reference_files, lists):
+        found = tried(args, alphas, betas, reference_files, lists)
     print(found)
     if args.json is not None:
         write_text(args.json, f"{json.dumps(found.as_json(), indent=2)}\n")
     if args.plot is not None:
         write_text(args.plot, found.as_svg())
+
+
+def tried(
+    args: argparse.Namespace,
+    alphas: Sequence[float],
+    betas: Sequence[float],
+    reference_files: Sequence[Path],
+    lists: Path,
+) -> Surface:
+    """All pairs of penalties on the lists."""
+    references = References.read(reference_files, tokenized=args.tokenizer == "none")
+    tokenize = tokenizer(args.tokenizer or usual(args.language), args.language)
+    n_best = read_n_best(generated_file(lists), references, tokenize, args.lowercase, any(betas))
+    return surface(
+        n_best, alphas, betas, bleu_signature(references.texts, tokenize, args.lowercase)
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from moe_nmt.corpus.sources.sgm import sentences_of
 from moe_nmt.errors import UserError
 from moe_nmt.evaluation.generated import Hypothesis, best_hypotheses, joined, refuse_missing
 from moe_nmt.evaluation.refusals import (
@@ -16,7 +17,6 @@ from moe_nmt.evaluation.refusals import (
     refuse_tokenized,
     refuse_tokenized_on_one_side,
 )
-from moe_nmt.files.text import read_text
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class References:
     @classmethod
     def read(cls, paths: Sequence[Path], tokenized: bool) -> References:
         """Reads and checks them; ``tokenized`` files are for multi-bleu alone."""
-        texts = [list(read_text(path)) for path in paths]
+        texts = [sentences_of(path) for path in paths]
         for path, lines in zip(paths, texts, strict=True):
             refuse_empty(path, lines)
             refuse_other_length(path, lines, paths[0], texts[0])
@@ -77,7 +77,7 @@ def read_run(path: Path, references: References, tokenized: bool) -> list[str]:
         refuse_other_sentences(path, best, references)
         lines = joined(best[number].text for number in range(len(reference)))
     else:
-        lines = list(read_text(path))
+        lines = sentences_of(path)
     refuse_empty(path, lines)
     refuse_other_length(path, lines, reference_path, reference)
     refuse_subwords(path, lines, reference)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moe_nmt.files.parallel import ordered_map
 from moe_nmt.files.progress import Progress
-from moe_nmt.files.text import decoded, read_blocks, written_whole
+from moe_nmt.files.text import decoded, opened_to_write, read_blocks
 
 BLOCK = 5000  # lines
 
@@ -19,8 +19,7 @@ def rewrite(
     """Writes ``function`` of every line; returns how many these are.  ``what`` is for the user."""
     written = 0
     with (
-        written_whole(output) as temporary,
-        temporary.open("wb") as file,
+        opened_to_write(output) as file,
         Progress(f"{what} {source.name}", "lines") as progress,
     ):
         for lines, text in rewritten(source, function, workers):

@@ -6,37 +6,38 @@ pairs shift in silence; here nothing but \\n does.  A name that ends in .gz is r
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from moe_nmt.errors import UserError
+from moe_nmt.files.containers import reader, remedy, writer
 
 CHUNK = 1 << 20  # bytes
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file; what goes wrong while they are read ends in one sentence."""
+    """The bytes of a file, decompressed; what goes wrong while they are read ends in a sentence."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield cast(IO[bytes], file)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a whole gzip file: remove it and get it again") from error
+        with reader(path) as file:
+            yield file
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file without their \\n; a last line without one counts too."""
+    """The lines of a file without their \\n; a last line without one counts too.
+
+    UTF-8's mark at the beginning is no text.
+    """
     with readable(path) as file:
-        for line in file:
-            yield line.removesuffix(b"\n")
+        for number, line in enumerate(file):
+            yield (line if number else line.removeprefix(BOM_UTF8)).removesuffix(b"\n")
 
 
 def read_text(path: Path) -> Iterator[str]:
@@ -51,7 +52,7 @@ def decoded(line: bytes, number: int, path: Path) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"line {number} of {path} is not UTF-8: convert the file, with iconv, say"
+            f"line {number} of {path} is not UTF-8: if it is LATIN1, say, {remedy('LATIN1')}"
         ) from error
 
 
@@ -80,10 +81,18 @@ def read_blocks(paths: Sequence[Path], size: int) -> Iterator[tuple[list[bytes],
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path that takes the place of ``path`` when all went well, else disappears.
 
-    It is on the disk before it takes the place: a power failure leaves the old file or the new.
+    It is on the disk before it takes the place: a power failure leaves the old file or the new.  Of
+    a link, what it leads to is replaced; into a pipe or a device is written as it comes.
     """
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; name a file")
+    if path.exists() and not path.is_file():
+        with writing(path):
+            yield path
+        return
+    path = path.resolve() if path.is_symlink() else path
     temporary = path.with_name(f"{path.name}.part")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -92,14 +101,28 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is written ends in one sentence."""
+    try:
+        yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def opened_to_write(path: Path) -> Iterator[IO[bytes]]:
+    """The same, opened, and compressed where the name ends in .gz, .xz, .bz2 or .zst."""
+    with written_whole(path) as temporary, writer(temporary, path) as file:
+        yield file
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
     """Writes one line each and returns how many they were."""
     count = 0
-    with written_whole(path) as temporary, temporary.open("wb") as file:
+    with opened_to_write(path) as file:
         for line in lines:
             file.write(line.encode("utf-8") + b"\n")
             count += 1
@@ -117,7 +140,11 @@ def count_lines(path: Path) -> int:
 
 
 def check_same_count(paths: Sequence[Path], why: str) -> int:
-    """Stops unless all files have the same number of lines, which it returns."""
+    """Stops unless all files have the same number of lines, which it returns.
+
+    What is no file, such as a pipe that was written, cannot be counted any more.
+    """
+    paths = [path for path in paths if path.is_file() or not path.exists()]
     counts = [count_lines(path) for path in paths]
     stop_unless_same(paths, counts, why)
     return counts[0]

@@ -237,7 +237,10 @@ def cut_off(path: Path) -> None:
             "two training texts are called europarl-v7",
         ),
         ("--train a.sgm b.sgm --languages en de --valid valid.en valid.de", "a.sgm is a test set"),
-        ("--train b.en b.de --valid valid.en valid.de", "b.de.gz is not a whole gzip file: rem"),
+        (
+            "--train b.en b.de --valid valid.en valid.de",
+            "b.de.gz is not a whole compressed file: re",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -245,7 +248,7 @@ def test_mistakes_are_one_sentence(
 ) -> None:
     (folder / "a.yaml").write_text("name: a\n")
     for name in ("a.sgm", "b.sgm"):
-        (folder / name).write_text('<seg id="1">one</seg>')
+        (folder / name).write_text('<srcset><seg id="1">one</seg></srcset>')
     shutil.copy(ROOT / "data/wmt14_europarl.yaml", folder / "e.yaml")
     (folder / "b.en").write_bytes((folder / "a.en").read_bytes())
     (folder / "b.de.gz").write_bytes(gzip.compress((folder / "a.de").read_bytes())[:-20])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moe_nmt.corpus.cleaning.normalise import normalise
-from moe_nmt.corpus.sources.sgm import read_segments
+from moe_nmt.corpus.sources.sgm import is_test_set, read_segments
 from moe_nmt.errors import UserError
 from moe_nmt.files.text import read_text, stop_unless_same, write_lines
 
@@ -27,7 +27,7 @@ def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> 
     for text in texts:
         counts = []
         for side, path in enumerate(text):
-            if path.name.endswith(".sgm"):
+            if is_test_set(path):
                 segments = read_segments(path)
                 found = segments.sentences
                 ampersands = (segments.entities, segments.bare_ampersands)

@@ -15,6 +15,7 @@ from moe_nmt.corpus.preparation.preparation import CLEAN, HELD_OUT, LOST, Prepar
 from moe_nmt.corpus.preparation.report import filters_of
 from moe_nmt.corpus.sources.archives import extract, fetch, quoted_count
 from moe_nmt.corpus.sources.own_text import OwnText
+from moe_nmt.corpus.sources.sgm import is_test_set
 from moe_nmt.corpus.subwords.moses import PACKAGE as TOKENIZER
 from moe_nmt.errors import UserError
 from moe_nmt.files.each_line import rewrite
@@ -75,8 +76,9 @@ def held_out_stage(work: Preparation, split: str, texts: Sequence[Pair]) -> None
 
 def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
     """Cleans one corpus."""
-    if texts[0].suffix == ".sgm":
-        raise UserError(f"{texts[0]} is a test set: name text to train on")
+    for path in texts:
+        if is_test_set(path):
+            raise UserError(f"{path} is a test set: name text to train on")
     settings = work.settings
     held_out = [work.two(f"text/{split}.{{}}") for split in settings.held_out]
     inputs = dict(zip(work.pair(f"{name}.{{}}"), texts, strict=True))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moe_nmt.errors import UserError
+from moe_nmt.files.containers import plain_name
+from moe_nmt.files.pipes import is_pipe
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ def languages_of(asked: Sequence[str] | None, files: Sequence[str]) -> tuple[str
 
 
 def suffix(file: str) -> str:
-    """What a name ends in, .gz aside."""
-    return Path(file.removesuffix(".gz")).suffix.removeprefix(".")
+    """What a name ends in, that of its compression aside."""
+    return Path(plain_name(file)).suffix.removeprefix(".")
 
 
 def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> list[OwnText]:
@@ -54,9 +56,14 @@ def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> 
                 f"{languages[0]} comes before {languages[1]}"
             )
         for file in (source, target):
+            if is_pipe(Path(file)):
+                raise UserError(
+                    f"{option} {file} is a pipe, and is read more than once: write it to a file "
+                    "first, compressed if you like"
+                )
             if not Path(file).is_file():
                 raise UserError(f"{option} {file} is no file")
-        stem = Path(source.removesuffix(".gz")).name.removesuffix(f".{languages[0]}")
+        stem = Path(plain_name(source)).name.removesuffix(f".{languages[0]}")
         names = [text.name for text in texts]
         number = next(n for n in range(1, len(texts) + 2) if numbered(stem, n) not in names)
         texts.append(OwnText(numbered(stem, number), (Path(source), Path(target))))

@@ -22,7 +22,7 @@ from moe_nmt.errors import UserError
 from moe_nmt.files.each_line import rewritten
 from moe_nmt.files.parallel import in_own_process
 from moe_nmt.files.progress import Progress
-from moe_nmt.files.text import count_lines, read_text, written_whole
+from moe_nmt.files.text import count_lines, opened_to_write, read_text, written_whole
 
 METHODS = ("sentencepiece", "bpe", "moses-bpe")
 CONTINUES = re.compile(rf"\S{CONTINUED}(?: |$)")
@@ -159,8 +159,7 @@ def apply_to_file(
     segmenter = load(model, seed)
     written = 0
     with (
-        written_whole(output) as temporary,
-        temporary.open("wb") as file,
+        opened_to_write(output) as file,
         Progress(f"segmenting {source.name}", "lines") as progress,
     ):
         for lines, pieces in rewritten(source, lambda text: apply(text, segmenter), workers):
