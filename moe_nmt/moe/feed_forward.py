@@ -162,9 +162,7 @@ class FeedForward(torch.autograd.Function):
     @staticmethod
     @first_derivative
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(  # type: ignore[override]
-        ctx: Any, grad_y: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         """[rows, dim] -> the gradients of x, w_in and w_out."""
         x, w_in, w_out, kept = ctx.saved_tensors
         form, memory = ctx.layout, ctx.memory
