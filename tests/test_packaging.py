@@ -184,7 +184,6 @@ def test_console_script_can_be_imported(name: str) -> None:
 # comet: the package unbabel-comet needs numpy < 2, so that nobody could install it with ours.
 NOT_DECLARED = {"comet"}
 DISTRIBUTIONS = {
-    "backports": "backports.zstd",
     "fairseq": "fairseq-fixed",
     "hydra": "hydra-core",
     "yaml": "pyyaml",
