@@ -102,6 +102,7 @@ setup(
         "console_scripts": [
             "moe-nmt-average = moe_nmt.cli.average:main",
             "moe-nmt-consolidate = moe_nmt.cli.consolidate:main",
+            "moe-nmt-extend = moe_nmt.cli.extend:main",
             "moe-nmt-inspect = moe_nmt.cli.inspect:main",
             "moe-nmt-pack = moe_nmt.cli.pack:main",
             "moe-nmt-serve = moe_nmt.cli.serve:main",

@@ -38,7 +38,7 @@ ALLOWED = {
     "criterions": (f"{LOWEST} moe modules", FAIRSEQ),
     "search": (f"{LOWEST} evaluation modules models", FAIRSEQ),
     "training": (f"{LOWEST} distributed models checkpoints search", FAIRSEQ),
-    "tasks": (f"{LOWEST} distributed search training", FAIRSEQ),
+    "tasks": (f"{LOWEST} distributed checkpoints search training", FAIRSEQ),
     "plugin": ("models checkpoints optim criterions training tasks", "hydra"),
     "insight": (f"{LOWEST} moe modules checkpoints plugin", FAIRSEQ),
     "translation": (

@@ -19,9 +19,9 @@ import moe_nmt
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = [
-    *("moe-nmt-average", "moe-nmt-consolidate", "moe-nmt-inspect", "moe-nmt-pack"),
-    *("moe-nmt-plan", "moe-nmt-prepare", "moe-nmt-score", "moe-nmt-serve", "moe-nmt-subword"),
-    *("moe-nmt-translate", "moe-nmt-tune"),
+    *("moe-nmt-average", "moe-nmt-consolidate", "moe-nmt-extend", "moe-nmt-inspect"),
+    *("moe-nmt-pack", "moe-nmt-plan", "moe-nmt-prepare", "moe-nmt-score", "moe-nmt-serve"),
+    *("moe-nmt-subword", "moe-nmt-translate", "moe-nmt-tune"),
 ]
 
 

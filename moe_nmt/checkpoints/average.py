@@ -22,6 +22,8 @@ def average(paths: Sequence[Path]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     sums: dict[str, Tensor] = {}
     for path in paths:
+        if paths.count(path) > 1:
+            raise UserError(f"{path} is named twice: it would count twice in the mean")
         state = read(path)
         refuse_sharded(path, state)
         model: dict[str, Tensor] = state["model"]

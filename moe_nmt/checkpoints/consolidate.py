@@ -11,9 +11,10 @@ from torch import Tensor
 
 from moe_nmt.checkpoints.reading import read
 from moe_nmt.checkpoints.shards import KEY, SavedExperts
+from moe_nmt.checkpoints.writing import save
 from moe_nmt.distributed import Part
 from moe_nmt.errors import UserError
-from moe_nmt.files.text import written_whole
+from moe_nmt.files.text import writing
 
 
 def consolidate(checkpoint: Path, output: Path, model_only: bool = False) -> None:
@@ -33,8 +34,10 @@ def consolidate(checkpoint: Path, output: Path, model_only: bool = False) -> Non
     experts = SavedExperts(checkpoint, state.pop(KEY))
     if model_only:
         state.pop("last_optimizer_state", None)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
     with (
-        written_whole(output) as temporary,
+        writing(output),
         tempfile.TemporaryDirectory(prefix=f"{output.name}.", dir=output.parent) as scratch,
     ):
         parts = {}
@@ -43,7 +46,7 @@ def consolidate(checkpoint: Path, output: Path, model_only: bool = False) -> Non
                 rows = mapped_like(whole, Path(scratch) / str(number))
                 parts[stored] = Part(rows, 0, rows.size(0))
         experts.insert(state, parts)
-        torch.save(state, temporary)
+        save(state, output)
 
 
 def mapped_like(whole: Tensor, file: Path) -> Tensor:

@@ -73,17 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     check(parser, args)
 
-    import torch
-
     from moe_nmt.checkpoints.average import average
     from moe_nmt.checkpoints.reading import allow_fairseq_types
-    from moe_nmt.files.text import written_whole
+    from moe_nmt.checkpoints.writing import save
 
     allow_fairseq_types()
     paths = choose(args)
+    if args.output.resolve() in {path.resolve() for path in paths}:
+        parser.error(f"--output {args.output} is one of the checkpoints: name another file")
     state = average(paths)
-    with written_whole(args.output) as temporary:
-        torch.save(state, temporary)
+    save(state, args.output)
     print(f"averaged {', '.join(str(path) for path in paths)} to {args.output}")
 
 

@@ -1,6 +1,6 @@
 """Translation between two languages for models whose experts may live on several workers."""
 
-import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 from torch import Tensor
 
+from moe_nmt.checkpoints.vocabulary import fingerprint
 from moe_nmt.errors import UserError
 from moe_nmt.options import option
 from moe_nmt.search import SearchConfig, build_generator
@@ -20,6 +21,10 @@ from moe_nmt.search.build import check_other_search, other_search
 from moe_nmt.search.unknown_words import UnknownWords
 from moe_nmt.tasks.translation_on_workers import TranslationOnWorkersTask, WorkersConfig
 from moe_nmt.training.launch import refuse_lone_worker
+
+logger = logging.getLogger(__name__)
+
+MANY = 0.3  # of the words typed in, unknown
 
 
 @dataclass
@@ -41,6 +46,8 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
     other or the checkpoint are refused.  In a training on several workers each expert lives on one
     of them.
     """
+
+    has_trainer = False
 
     def __init__(self, cfg: Any, src_dict: Dictionary, tgt_dict: Dictionary) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
@@ -120,7 +127,22 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
             self.unknown_words.add(encode_fn(line) for line in lines)
         tokens: tuple[list[Tensor], list[int]]
         tokens = super().get_interactive_tokens_and_lengths(lines, encode_fn)
+        words = torch.cat(tokens[0])
+        words = words[words != self.source_dictionary.eos()]
+        unknown = int(words.eq(self.source_dictionary.unk()).sum())
+        if unknown > MANY * len(words):
+            logger.warning(
+                "moe_nmt: %d of these %d words are unknown: fairseq-interactive reads what the "
+                "model was trained on, subwords perhaps; for raw text use moe-nmt-pack and "
+                "moe-nmt-translate, or give --bpe and --tokenizer",
+                unknown,
+                len(words),
+            )
         return tokens
+
+    def is_trained_on(self, dataset: Any) -> bool:
+        """Whether a trainer learns from these data; fairseq-generate may translate them too."""
+        return self.has_trainer and dataset is self.datasets.get(self.cfg.train_subset)
 
     def can_reuse_epoch_itr(self, dataset: Any) -> bool:
         """Lets every epoch of training make its own batches.
@@ -128,7 +150,7 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         fairseq would keep those of the first one, but of the epoch in which a resumed training
         starts: the two would part.
         """
-        return dataset is not self.datasets.get(self.cfg.train_subset)
+        return not self.is_trained_on(dataset)
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         """Batches a dataset without dropping sentences.
@@ -143,7 +165,7 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
             kwargs.get("num_shards", 1),
         )
         kwargs["required_batch_size_multiple"] = 1
-        if dataset is not self.datasets.get(self.cfg.train_subset):
+        if not self.is_trained_on(dataset):
             kwargs["max_positions"] = None
             if kwargs.get("max_tokens") is not None:
                 longest = max(dataset.num_tokens(index) for index in range(len(dataset)))
@@ -188,9 +210,3 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
                     f"vocabulary than that of {self.cfg.data}: use the data folder of its "
                     "training, or binarise with --srcdict and --tgtdict from it"
                 )
-
-
-def fingerprint(dictionary: Dictionary) -> str:
-    """A hash of the words and their order; counts do not matter."""
-    words = "\n".join(dictionary.symbols)
-    return f"{len(dictionary)} words, sha256 {hashlib.sha256(words.encode()).hexdigest()}"

@@ -1,6 +1,6 @@
 """All that is changed in fairseq: what, why, and which of its lines make it necessary.
 
-Two changes stay once the plugin is loaded, those of ``lasting``.  They look at a command's task and
+Few changes stay once the plugin is loaded, those of ``lasting``.  They look at a command's task and
 model, and where one of these is ours the command runs with the others, those of ``changes``, in
 place.  Whatever is neither runs as if this package were not there.
 
@@ -13,6 +13,7 @@ Besides these, ``checkpoints.reading.allow_fairseq_types`` names types to torch,
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import sys
 from argparse import Namespace
@@ -44,7 +45,7 @@ from moe_nmt.training.trainer import ExpertTrainer
 logger = logging.getLogger(__name__)
 
 PACKAGE = "moe_nmt."
-TRAIN = "fairseq_cli.train"
+TRAIN, INTERACTIVE = "fairseq_cli.train", "fairseq_cli.interactive"
 
 
 class Change(NamedTuple):
@@ -75,6 +76,9 @@ def lasting() -> list[Change]:
     if (generate := sys.modules.get("fairseq_cli.generate")) is not None:
         # Its cli_main calls main(args) past call_main.
         found.append(Change(generate, "main", instead_of_generating))
+    if (interactive := sys.modules.get(INTERACTIVE)) is not None:
+        # Its cli_main calls it on the way to call_main.
+        found.append(Change(interactive, "convert_namespace_to_omegaconf", instead_of_converting))
     return found
 
 
@@ -150,11 +154,50 @@ def names_ours(task: str | None, model: str | None) -> bool:
 
 def run(main: Callable[..., None], cfg: Any, **kwargs: Any) -> None:
     """Runs a command of ours on this worker, a child process of its own perhaps."""
-    with ending_in_a_sentence(), in_place():
+    with ending_in_a_sentence(), in_place(), readable_input(main, cfg):
         stopping_together(main, cfg, **kwargs)
         is_first = not is_one_of_many() or dist.get_rank() == 0
         if main.__module__ == TRAIN and not cfg.checkpoint.no_save and is_first:
             say_what_comes_next(Path(cfg.checkpoint.save_dir))
+
+
+@contextmanager
+def readable_input(main: Callable[..., None], cfg: Any) -> Iterator[None]:
+    """fairseq-interactive takes whatever bytes are typed in, and says what is wrong with a file."""
+    if main.__module__ != INTERACTIVE:
+        yield
+        return
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"--input {cfg.interactive.input} is not UTF-8: if it is LATIN1, say, make it UTF-8 "
+            "first by iconv -f LATIN1 -t UTF-8"
+        ) from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        if error.filename != cfg.interactive.input:
+            raise
+        raise UserError(f"--input {error.filename}: {error.strerror}") from error
+
+
+def instead_of_converting(convert: Callable[[Namespace], Any]) -> Callable[[Namespace], Any]:
+    """Refuses what hydra would refuse in its own words."""
+
+    def checked_convert(args: Namespace) -> Any:
+        if names_ours(args.task, getattr(args, "arch", None)):
+            with ending_in_a_sentence():
+                refuse_moses_without_languages(args)
+        return convert(args)
+
+    return checked_convert
+
+
+def refuse_moses_without_languages(args: Namespace) -> None:
+    """Stops where Moses' tokenizer would not know whose rules to take."""
+    if args.tokenizer == "moses" and None in (args.source_lang, args.target_lang):
+        raise UserError("--tokenizer moses needs both languages: give -s and -t, as in -s en -t de")
 
 
 def say_what_comes_next(folder: Path) -> None:
@@ -191,6 +234,7 @@ def instead_of_generating(main: Callable[..., Any]) -> Callable[..., Any]:
             return main(args)
         use_no_tpu(args)
         with ending_in_a_sentence(), in_place():
+            refuse_moses_without_languages(args)
             return main(args)
 
     return generate

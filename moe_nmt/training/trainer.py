@@ -107,6 +107,7 @@ class ExpertTrainer(Trainer):
         self.resumed: tuple[str, int | None] | None = None  # a checkpoint, and its sentences
         self.signal_of_all = 0  # that asks all workers to stop, as they agreed in the last update
         super().__init__(cfg, *args)
+        self.task.has_trainer = True
 
     @property
     def model(self) -> Any:

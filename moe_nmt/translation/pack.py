@@ -18,6 +18,7 @@ import moe_nmt.plugin  # noqa: F401
 from moe_nmt import __version__
 from moe_nmt.checkpoints.reading import read
 from moe_nmt.checkpoints.shards import refuse_sharded
+from moe_nmt.checkpoints.vocabulary import recorded_data
 from moe_nmt.corpus.cleaning.normalise import WORD_START
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED
@@ -133,18 +134,6 @@ def options_of(configuration: Any) -> dict[str, Any]:
     """A model's options, without what fairseq adds to them."""
     values: dict[str, Any] = plain(asdict(completed(configuration)))
     return {name: value for name, value in values.items() if not name.startswith("_")}
-
-
-def recorded_data(checkpoint: Path, state: dict[str, Any]) -> Path:
-    """The folder that a training read, as its checkpoint names it."""
-    task = plain((state.get("cfg") or {}).get("task") or {})
-    first = str(task.get("data") or "").split(":")[0]
-    if not first or not Path(first).is_dir():
-        raise UserError(
-            f"{checkpoint} was trained on {first or 'a folder it does not name'}, which is not "
-            "here: name the folder of fairseq-preprocess with --data"
-        )
-    return Path(first)
 
 
 def subwords_near(data: Path) -> Path | None:

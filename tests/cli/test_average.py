@@ -206,3 +206,20 @@ def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
     for state in (torch.ones(3), "model", [1]):
         torch.save(state, other)
         assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)
+
+
+def test_what_would_count_twice_or_be_lost_is_refused(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copy(checkpoint, tmp_path / "copy.pt")
+    with pytest.raises(SystemExit, match="is named twice: it would count twice in the mean"):
+        main([str(copy), str(copy), "--output", str(tmp_path / "out.pt")])
+    with pytest.raises(SystemExit) as stop:
+        main([str(copy), "--output", str(copy)])
+    assert stop.value.code == 2
+    assert "is one of the checkpoints: name another file" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="cannot write /dev/full: is the disk full"):
+        main([str(copy), "--output", "/dev/full"])
+    with pytest.raises(SystemExit, match="it is a folder; name a file"):
+        main([str(copy), "--output", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["copy.pt"]

@@ -40,7 +40,7 @@ def test_all_commands_are_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert [name for name, _ in commands()] == NAMES
-    assert len(NAMES) == 11
+    assert len(NAMES) == 12
     monkeypatch.setattr(sys, "argv", ["moe_nmt"])
     main()
     told = capsys.readouterr().out

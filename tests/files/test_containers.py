@@ -225,7 +225,7 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="it is a folder; name a file"):
         write_lines(tmp_path, ["a"])
     (tmp_path / "file").write_text("good")
-    with pytest.raises(UserError, match="cannot write .*below"):
+    with pytest.raises(UserError, match=r"cannot write .*below"):
         write_lines(tmp_path / "file" / "below", ["a"])
     with pytest.raises(UserError, match="cannot write /dev/full: No space left on device"):
         write_lines(Path("/dev/full"), ["a"])
