@@ -77,6 +77,8 @@ say "moe-nmt-consolidate, -average, -inspect, -plan"
 run log moe-nmt-consolidate trained2/checkpoint_last.pt --output whole.pt
 run log moe-nmt-average trained1/checkpoint_last.pt whole.pt --output averaged.pt
 left whole.pt averaged.pt
+run log moe-nmt-extend averaged.pt --data prepared/binarised --output extended.pt
+left extended.pt
 run log moe-nmt-inspect averaged.pt prepared/binarised
 grep -q decoder log || fail "moe-nmt-inspect tells of no decoder"
 run log moe-nmt-plan
