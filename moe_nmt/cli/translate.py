@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from moe_nmt.cli import command_parser
+from moe_nmt.cli.model_options import add_model_options, loaded
 from moe_nmt.cli.numbers import positive
 from moe_nmt.cli.search_options import add_search_options, given, limits_of_options
 from moe_nmt.errors import ending_in_a_sentence
@@ -20,13 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="moe-nmt-translate",
         epilog="On a keyboard, end with Ctrl-D.",
     )
-    parser.add_argument(
-        "folders",
-        nargs="+",
-        type=Path,
-        metavar="FOLDER",
-        help="of moe-nmt-pack; several are an ensemble",
-    )
+    add_model_options(parser)
     output = parser.add_argument_group("what is written")
     output.add_argument(
         "--nbest",
@@ -51,10 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="cut lines of more than N subwords where sentences end; default: never",
     )
-    work = parser.add_argument_group("work")
-    work.add_argument("--threads", type=positive, metavar="N", help="of the CPU; default: all")
-    work.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    work.add_argument("--device", metavar="NAME", help="default: a GPU where there is one, or cpu")
+    work = parser.add_argument_group("batches")
     work.add_argument(
         "--max-tokens", type=positive, default=2000, metavar="N", help="subwords of a batch"
     )
@@ -77,14 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     writes = WholeWrites()
 
-    import torch
-
-    from moe_nmt.translation.loading import load
     from moe_nmt.translation.stream import Columns, Options, translate_stream
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    translator = load(*args.folders, device=args.device, precision=args.precision)
+    translator = loaded(args)
     options = Options(
         columns=Columns(args.nbest, args.scores, args.alignment, args.json_lines),
         window=args.window,

@@ -43,7 +43,7 @@ class MixtureOfExperts(nn.Module):
 
         Raises:
             ValueError: ``x`` holds no tokens of the gate's size.
-            NotImplementedError: ``x`` has no values, or torch.jit is to trace the layer.
+            RuntimeError: ``x`` has no values, or torch.jit is to trace the layer.
         """
         self.check(x)
         tokens = x.reshape(-1, self.gate.dim)
@@ -68,7 +68,7 @@ class MixtureOfExperts(nn.Module):
                 f"{x.dtype} in the layout {x.layout}"
             )
         if x.is_meta or torch.jit.is_tracing():
-            raise NotImplementedError(
+            raise RuntimeError(
                 "a mixture of experts chooses by values: it runs neither on the meta device nor in "
                 "torch.jit.trace"
             )

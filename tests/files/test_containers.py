@@ -110,6 +110,7 @@ def archive_of(kind: str) -> bytes:
         (gzip.compress(TEXT.encode("utf-16")), "is UTF-16"),
         (TEXT.encode("latin-1"), "line 2 of .* is not UTF-8: if it is LATIN1, say, .* iconv"),
     ],
+    ids=range(11),  # the data of some hold the time
 )
 def test_what_is_no_text_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "text.de"

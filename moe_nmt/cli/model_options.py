@@ -1,0 +1,38 @@
+"""The model folders of a command, and how to compute with them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moe_nmt.cli.numbers import positive
+
+if TYPE_CHECKING:
+    from moe_nmt.translation.translator import Translator
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Adds them to a command."""
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="of moe-nmt-pack; several are an ensemble",
+    )
+    group = parser.add_argument_group("how to compute")
+    group.add_argument("--threads", type=positive, metavar="N", help="of the CPU; default: all")
+    group.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    group.add_argument("--device", metavar="NAME", help="default: a GPU where there is one, or cpu")
+
+
+def loaded(args: argparse.Namespace) -> Translator:
+    """The models that the options name."""
+    import torch
+
+    from moe_nmt.translation.loading import load
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    return load(*args.folders, device=args.device, precision=args.precision)
