@@ -60,7 +60,7 @@ def extended(
     state = read(checkpoint)
     refuse_sharded(checkpoint, state)
     if old is None:
-        old = recorded_data(checkpoint, state)
+        old = recorded_data(checkpoint, state, "--old-data")
     known, wanted = dictionaries_of(old), dictionaries_of(new)
     refuse_other_vocabulary(checkpoint, state, known, old)
     model: dict[str, Tensor] = state["model"]
@@ -114,13 +114,13 @@ def refuse_other_vocabulary(
             )
 
 
-def recorded_data(checkpoint: Path, state: dict[str, Any]) -> Path:
-    """The folder that a training read, as its checkpoint names it."""
+def recorded_data(checkpoint: Path, state: dict[str, Any], option: str) -> Path:
+    """The folder that a training read, as its checkpoint names it; or else ``option`` must."""
     task = (state.get("cfg") or {}).get("task") or {}
     first = str((vars(task) if not hasattr(task, "get") else task).get("data") or "").split(":")[0]
     if not first or not Path(first).is_dir():
         raise UserError(
             f"{checkpoint} was trained on {first or 'a folder it does not name'}, which is not "
-            "here: name the folder of fairseq-preprocess"
+            f"here: name the folder of fairseq-preprocess with {option}"
         )
     return Path(first)

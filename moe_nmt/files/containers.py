@@ -122,7 +122,7 @@ def remedy(encoding: str) -> str:
 @contextmanager
 def writer(path: Path, name: Path) -> Iterator[IO[bytes]]:
     """A new file, compressed as its final ``name`` says."""
-    with path.open("wb") as file:
+    with path.open("ab" if path == name else "wb") as file:  # a device keeps what it has
         if (compressed := WRITERS.get(name.suffix)) is None:
             yield file
             return

@@ -1,7 +1,7 @@
 """Files of sentences: bytes split at \\n only, written whole or not at all.
 
 CR, VT, U+0085 or U+2028 end a line for some readers and not for others, so that counts drift and
-pairs shift in silence; here nothing but \\n does.  A name that ends in .gz is read decompressed.
+pairs shift in silence; here nothing but \\n does.  ``containers`` knows what is compressed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from moe_nmt.errors import UserError
 from moe_nmt.files.containers import reader, remedy, writer
 
 CHUNK = 1 << 20  # bytes
+# /dev/stdout and the like are links to what is open already, perhaps a file that others write too.
+OPEN_FILES = ("/dev", "/dev/fd", "/proc/self/fd")
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; name a file")
-    if path.exists() and not path.is_file():
+    if path.exists() and (not path.is_file() or str(path.parent) in OPEN_FILES):
         with writing(path):
             yield path
         return
@@ -147,7 +149,7 @@ def check_same_count(paths: Sequence[Path], why: str) -> int:
     paths = [path for path in paths if path.is_file() or not path.exists()]
     counts = [count_lines(path) for path in paths]
     stop_unless_same(paths, counts, why)
-    return counts[0]
+    return counts[0] if counts else 0
 
 
 def stop_unless_same(paths: Sequence[Path], counts: Sequence[int], why: str) -> None:

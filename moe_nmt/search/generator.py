@@ -106,11 +106,11 @@ class Generator:
         source = sample["net_input"]["src_tokens"]  # [sentences, source]
         padding = source.eq(self.pad)
         lengths = (~padding).sum(1)
-        limit = self.limit(lengths).masked_fill(lengths <= 1, 0)  # of a blank line, a blank one
+        limit = self.limit(lengths)
         if self.score_reference:
             prefix_tokens = sample["target"]
             limit = limit.clamp_min(prefix_tokens.size(1))
-        self.check(limit[lengths > 1])
+        self.check(limit)
         prefix = source[:, :0] if prefix_tokens is None else prefix_tokens
         first = self.eos if bos_token is None else bos_token
         read = source if self.unknown_words is None else self.unknown_words.as_unknown(source)

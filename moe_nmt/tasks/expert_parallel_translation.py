@@ -16,7 +16,7 @@ from torch import Tensor
 from moe_nmt.checkpoints.vocabulary import fingerprint
 from moe_nmt.errors import UserError
 from moe_nmt.options import option
-from moe_nmt.search import SearchConfig, build_generator
+from moe_nmt.search import Generator, SearchConfig, build_generator
 from moe_nmt.search.build import check_other_search, other_search
 from moe_nmt.search.unknown_words import UnknownWords
 from moe_nmt.tasks.translation_on_workers import TranslationOnWorkersTask, WorkersConfig
@@ -118,6 +118,22 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
         return super().build_generator(
             models, args, seq_gen_cls, extra_gen_cls_kwargs, prefix_allowed_tokens_fn
         )
+
+    def inference_step(
+        self,
+        generator: Any,
+        models: Any,
+        sample: dict[str, Any],
+        prefix_tokens: Tensor | None = None,
+        constraints: Tensor | None = None,
+    ) -> Any:
+        """Translates a batch; of a blank sentence the translation is blank."""
+        source = sample["net_input"]["src_tokens"]  # [sentences, source]
+        pad, end = self.source_dictionary.pad(), self.target_dictionary.eos()
+        is_blank = source.ne(pad).sum(1, keepdim=True) <= 1  # [sentences, 1]
+        if prefix_tokens is None and isinstance(generator, Generator) and bool(is_blank.any()):
+            prefix_tokens = torch.where(is_blank, end, self.target_dictionary.pad())
+        return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
     def get_interactive_tokens_and_lengths(
         self, lines: list[str], encode_fn: Callable[[str], str]

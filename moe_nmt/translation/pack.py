@@ -87,7 +87,7 @@ def pack(request: Request) -> Path:
     refuse_sharded(checkpoint, state)
     if request.output.exists():
         raise UserError(f"{request.output} exists: name another --output, or remove it first")
-    data = request.data or recorded_data(checkpoint, state)
+    data = request.data or recorded_data(checkpoint, state, "--data")
     models, configuration, task = checkpoint_utils.load_model_ensemble_and_task(
         [str(checkpoint)], arg_overrides={"data": str(data)}
     )

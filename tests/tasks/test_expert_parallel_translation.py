@@ -51,6 +51,7 @@ def test_fairseqs_own_task_drops_sentences(binarised: Path) -> None:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_only_training_leaves_out_sentences_that_are_too_long(binarised: Path, split: str) -> None:
     task = build(binarised)
+    task.has_trainer = True
     task.load_dataset(split)
     lengths = [max(task.dataset(split).size(index)) for index in range(SIZES[split])]
     limit = max(lengths) - 1

@@ -79,7 +79,7 @@ def outcome(rank: int, arguments: list[str], nan_at: int | None = None) -> str:
         (["--experts", "1", "--k", "1"], "1 experts cannot be divided among 2 workers"),
         (["--store-ema"], "--store-ema does not work on several workers"),
         (
-            ["--task", "translation", "--left-pad-source", "False"],
+            ["--task", "translation", "--left-pad-source"],
             "use --task expert_parallel_translation, or one worker",
         ),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def test_the_card_has_scores_and_licence(
     card = (output / "README.md").read_text(encoding="utf-8")
     assert "language: [en, de]" in card
     assert 'license: "cc-by-4.0"' in card
-    assert "| sacreBLEU | 100.00 | nrefs:1\\|case:mixed" in card
+    assert re.search(r"\| sacreBLEU +\| +100\.00 \| nrefs:1", card)
     assert "moe-nmt-translate packed < text.en > text.de" in card
 
 
