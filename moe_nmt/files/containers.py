@@ -108,9 +108,10 @@ def refuse_other_kinds(path: Path, begin: bytes) -> None:
     for mark, encoding in UNICODE.items():
         if begin.startswith(mark):
             raise UserError(f"{path} is {encoding}: {remedy(encoding)}")
-    if begin.count(0) > MOST_ZEROS * len(begin):
+    if (zeros := begin.count(0)) > MOST_ZEROS * len(begin):
+        encoding = f"UTF-{32 if zeros > len(begin) / 2 else 16}{'LE' if begin[0] else 'BE'}"
         raise UserError(
-            f"{path} is binary, or UTF-16 without a mark; of the latter, {remedy('UTF-16LE')}"
+            f"{path} is binary, or {encoding} without a mark; of the latter, {remedy(encoding)}"
         )
 
 

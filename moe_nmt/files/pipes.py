@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,19 @@ def copied_pipes(paths: Sequence[Path]) -> Iterator[list[Path]]:
         if pipes.count(path) > 1:
             raise UserError(f"{path} is named twice, and a pipe can be read once: make it a file")
     with tempfile.TemporaryDirectory(prefix="moe_nmt-") as folder:
-        yield [copy_of(path, Path(folder)) if path in pipes else path for path in paths]
+        copies = {path: copy_of(path, Path(folder)) for path in pipes}
+        try:
+            yield [copies.get(path, path) for path in paths]
+        except UserError as error:
+            raise UserError(with_names_of(copies, str(error))) from error
+
+
+def with_names_of(copies: Mapping[Path, Path], sentence: str) -> str:
+    """A sentence that names the pipes and not their copies."""
+    for pipe, copy in copies.items():
+        name = "the standard input" if str(pipe) == STANDARD_INPUT else str(pipe)
+        sentence = sentence.replace(str(copy), name)
+    return sentence
 
 
 def copy_of(pipe: Path, folder: Path) -> Path:

@@ -14,8 +14,8 @@ from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.routing import Routing
 
 PADDED_AT_THE_BEGINNING = (
-    "source sentences must be padded at the end: use --task expert_parallel_translation, or "
-    "--left-pad-source False with another task"
+    "source sentences must be padded at the end: use --task expert_parallel_translation, or with "
+    "another task --left-pad-source, which turns fairseq's left padding off"
 )
 
 

@@ -229,6 +229,10 @@ def cut_off(path: Path) -> None:
         ("--train a.en a.de --valid valid.en blank.de", "blank.de has no text: a dev or test set"),
         ("--train none.en none.de --valid valid.en valid.de", "none.en and none.de are empty: na"),
         ("--train blank.en blank.de --valid valid.en valid.de", "50 empty): are the files text i"),
+        (
+            "--train latin.en latin.de --valid valid.en valid.de",
+            "40 of the 60 pairs of latin.en and latin.de are not UTF-8: if a side is LATIN1, say, ",
+        ),
         ("--train a.en a.de --valid valid.en valid.de --destdir a.en", "--destdir a.en is a file"),
         ("--train a.en a.de --valid valid.en valid.de --character-coverage 0", "more than 0 and a"),
         ("--train a.en a.de --valid valid.en valid.de --vocabulary 9", "--vocabulary 9 is fewer"),
@@ -256,6 +260,11 @@ def test_mistakes_are_one_sentence(
         shutil.copy(f"a.{language}", f"copy.{language}")
         Path(f"none.{language}").touch()
         Path(f"blank.{language}").write_text(" \t\n" * 50)
+    Path("latin.en").write_text("".join(f"A dog, {number}.\n" for number in range(60)))
+    lines = [f"Ein Hünd{'chen' * (number < 20)}, {number}.\n" for number in range(60)]
+    Path("latin.de").write_bytes(
+        b"".join(line.encode("utf-8" if "chen" in line else "latin-1") for line in lines)
+    )
     Path("link.de").symlink_to("valid.en")
     arguments = options.replace("b.de ", "b.de.gz ").split()
     with pytest.raises(SystemExit) as stop:

@@ -200,5 +200,7 @@ def test_a_task_that_pads_at_the_beginning_is_refused(binarised: Path, tmp_path:
     command = training(binarised, tmp_path, "--task", "translation")
     assert stops("train", *command) == (
         "moe_nmt: source sentences must be padded at the end: use --task "
-        "expert_parallel_translation, or --left-pad-source False with another task"
+        "expert_parallel_translation, or with another task --left-pad-source, which turns "
+        "fairseq's left padding off"
     )
+    run_here("train", *command, "--left-pad-source", *QUICK)  # the remedy, as it says

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable
@@ -106,11 +107,14 @@ def archive_of(kind: str) -> bytes:
         (TEXT.encode("utf-16"), "is UTF-16: make it UTF-8 first by iconv -f UTF-16 -t UTF-8"),
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), "is UTF-16"),
         (TEXT.encode("utf-32"), "is UTF-32: make it UTF-8 first by iconv -f UTF-32"),
-        (TEXT.encode("utf-16-le"), "is binary, or UTF-16 without a mark"),
+        (TEXT.encode("utf-16-le"), "is binary, or UTF-16LE without a mark.* -f UTF-16LE"),
+        (TEXT.encode("utf-16-be"), "is binary, or UTF-16BE without a mark.* -f UTF-16BE"),
+        (TEXT.encode("utf-32-le"), "is binary, or UTF-32LE without a mark.* -f UTF-32LE"),
+        (TEXT.encode("utf-32-be"), "is binary, or UTF-32BE without a mark.* -f UTF-32BE"),
         (gzip.compress(TEXT.encode("utf-16")), "is UTF-16"),
         (TEXT.encode("latin-1"), "line 2 of .* is not UTF-8: if it is LATIN1, say, .* iconv"),
     ],
-    ids=range(11),  # the data of some hold the time
+    ids=range(14),  # the data of some hold the time
 )
 def test_what_is_no_text_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "text.de"
@@ -194,6 +198,17 @@ def test_commands_read_pipes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "100.00" in capsys.readouterr().out
     for thread in threads:
         thread.join()
+
+
+def test_a_pipe_is_called_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"a dog\n" * 2)
+    pipe = tmp_path / "pipe"
+    thread = fed(pipe, b"a dog\n")
+    with pytest.raises(SystemExit) as stopped:
+        score.main([str(pipe), "--reference", str(tmp_path / "text")])
+    thread.join()
+    assert f"{pipe} has 1 lines" in str(stopped.value)
+    assert tempfile.gettempdir() + "/moe_nmt-" not in str(stopped.value)
 
 
 def test_a_pipe_is_named_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from moe_nmt.corpus.sources.own_text import OwnText
 from moe_nmt.corpus.sources.sgm import is_test_set
 from moe_nmt.corpus.subwords.moses import PACKAGE as TOKENIZER
 from moe_nmt.errors import UserError
+from moe_nmt.files.containers import remedy
 from moe_nmt.files.each_line import rewrite
 from moe_nmt.files.stages import Facts
 from moe_nmt.files.text import check_same_count, count_lines, stop_unless_same
@@ -100,6 +101,11 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
         facts = clean(name, texts, outputs, cleaner, settings.workers)
         if facts["pairs"] == 0:
             raise UserError(f"{texts[0]} and {texts[1]} are empty: name files with text")
+        if 2 * facts["not UTF-8"] > facts["pairs"]:
+            raise UserError(
+                f"{facts['not UTF-8']:,} of the {facts['pairs']:,} pairs of {texts[0]} and "
+                f"{texts[1]} are not UTF-8: if a side is LATIN1, say, {remedy('LATIN1')}"
+            )
         stop_unless_same(
             (source, target, digests),
             [count_lines(source), count_lines(target), facts["left"]],
