@@ -4,17 +4,19 @@ from hydra.experimental.callback import Callback
 
 from moe_nmt.checkpoints.reading import allow_fairseq_types
 from moe_nmt.criterions import balanced_cross_entropy
-from moe_nmt.models import gnmt_moe
+from moe_nmt.models import gnmt_moe, language_model
 from moe_nmt.optim import fused_adam, warmup_constant_inverse_sqrt
-from moe_nmt.tasks import expert_parallel_translation
+from moe_nmt.tasks import expert_parallel_language_modeling, expert_parallel_translation
 from moe_nmt.training import hooks
 
 __all__ = [
     "LoadsPlugin",
     "balanced_cross_entropy",
+    "expert_parallel_language_modeling",
     "expert_parallel_translation",
     "fused_adam",
     "gnmt_moe",
+    "language_model",
     "warmup_constant_inverse_sqrt",
 ]
 

@@ -31,7 +31,7 @@ import moe_nmt.plugin  # noqa: F401
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.tables import markdown
 from moe_nmt.insight.counts import layer_operations, operations
-from moe_nmt.models.architectures import ARCHITECTURES
+from moe_nmt.models.architectures import TRANSLATION_MODELS
 from moe_nmt.models.config import GNMTMoEConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.moe.gate import Gate
@@ -79,7 +79,7 @@ def sentences(count: int, words: int) -> dict[str, Any]:
 def ours(args: argparse.Namespace, entries: Dictionary, **values: Any) -> Contestant:
     """Our model with our search, pruning off; its gates choose exactly k experts for a word."""
     task = SimpleNamespace(source_dictionary=entries, target_dictionary=entries)
-    values = {**ARCHITECTURES[args.arch], "gate": "noisy-top-k", **values}
+    values = {**TRANSLATION_MODELS[args.arch], "gate": "noisy-top-k", **values}
     config = GNMTMoEConfig(**values)
     model = GNMTMoEModel.build_model(config, task)
     for gate in (module for module in model.modules() if isinstance(module, Gate)):
@@ -94,7 +94,7 @@ def ours(args: argparse.Namespace, entries: Dictionary, **values: Any) -> Contes
 
 def fairseqs(args: argparse.Namespace, entries: Dictionary) -> Contestant:
     """fairseq's lstm with fairseq's beam search; two layers each, the encoder bidirectional."""
-    dim = ARCHITECTURES[args.arch]["model_dim"]
+    dim = TRANSLATION_MODELS[args.arch]["model_dim"]
     options = Namespace(
         encoder_embed_dim=dim,
         encoder_hidden_size=dim,
@@ -127,7 +127,7 @@ def fairseqs(args: argparse.Namespace, entries: Dictionary) -> Contestant:
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--arch", default="gnmt_moe_multi30k", choices=ARCHITECTURES)
+    parser.add_argument("--arch", default="gnmt_moe_multi30k", choices=TRANSLATION_MODELS)
     parser.add_argument("--words", type=int, default=6000, help="of the vocabulary")
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--target", type=int, default=20, help="words of a translation")

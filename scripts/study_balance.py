@@ -19,9 +19,9 @@ from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.text import write_lines
 from moe_nmt.insight.balance_study import SETTINGS, Training, measure, records, tables
 from moe_nmt.insight.held_out import load
-from moe_nmt.models.architectures import ARCHITECTURES
+from moe_nmt.models.architectures import TRANSLATION_MODELS
 
-WITH_MIXTURES = [name for name in ARCHITECTURES if name != "gnmt_dense"]
+WITH_MIXTURES = [name for name in TRANSLATION_MODELS if name != "gnmt_dense"]
 
 
 @ending_in_a_sentence()

@@ -9,8 +9,9 @@ import torch
 from fairseq.data import Dictionary, data_utils
 from torch import Tensor, nn
 
-from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.config import GNMTMoEConfig, LSTMMoELanguageModelConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.models.language_model import LSTMMoELanguageModel
 
 SIZES: dict[str, object] = {
     "model_dim": 16,
@@ -22,6 +23,15 @@ SIZES: dict[str, object] = {
     "experts": 4,
     "k": 2,
     "gate": "noisy-top-k",
+    "dropout": 0.0,
+}
+
+LANGUAGE_MODEL_SIZES: dict[str, object] = {
+    "model_dim": 16,
+    "lstm_cells": 16,
+    "expert_hidden": 24,
+    "experts": 4,
+    "k": 2,
     "dropout": 0.0,
 }
 
@@ -53,6 +63,19 @@ def build(vocabulary: int = 20, seed: int = 1, **options: object) -> GNMTMoEMode
     torch.manual_seed(seed)
     words = dictionary(vocabulary)
     model = GNMTMoEModel.build_model(GNMTMoEConfig(**{**SIZES, **options}), task_of(words, words))
+    return with_drawn_gates(model)
+
+
+def build_language_model(vocabulary: int = 20, **options: object) -> LSTMMoELanguageModel:
+    """The same of a language model."""
+    torch.manual_seed(1)
+    words = dictionary(vocabulary)
+    config = LSTMMoELanguageModelConfig(**{**LANGUAGE_MODEL_SIZES, **options})
+    return with_drawn_gates(LSTMMoELanguageModel.build_model(config, task_of(words, words)))
+
+
+def with_drawn_gates(model: Any) -> Any:
+    """A model with gates that choose, in evaluation mode."""
     for name, parameter in model.named_parameters():
         if "gate" in name and "threshold" not in name:
             nn.init.normal_(parameter)

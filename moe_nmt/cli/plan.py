@@ -35,10 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     import torch
     from fairseq.data import Dictionary
+    from fairseq.models import (
+        ARCH_MODEL_NAME_REGISTRY,
+        MODEL_DATACLASS_REGISTRY,
+        MODEL_REGISTRY,
+    )
 
+    import moe_nmt.plugin  # noqa: F401
     from moe_nmt.insight.counts import operations, parameters
-    from moe_nmt.models.config import GNMTMoEConfig
-    from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
     dictionary = Dictionary()
     for index in range(args.vocabulary - len(dictionary)):
@@ -47,8 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kinds = ("LSTM", "experts", "gates", "attention", "softmax")
     rows = [["", "parameters", "operations", *kinds]]
     for name in args.architecture:
+        kind = ARCH_MODEL_NAME_REGISTRY[name]
+        config = MODEL_DATACLASS_REGISTRY[kind](**ARCHITECTURES[name])
         with torch.device("meta"):
-            model = GNMTMoEModel.build_model(GNMTMoEConfig(**ARCHITECTURES[name]), task)
+            model = MODEL_REGISTRY[kind].build_model(config, task)
         count = operations(model)
         millions = [count.total(), *(count[kind] for kind in kinds)]
         rows.append(

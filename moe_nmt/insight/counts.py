@@ -21,7 +21,7 @@ from moe_nmt.moe.workers import shard_of
 
 
 def operations(model: Any) -> Counter[str]:
-    """Multiply-adds per time step of a translation model, by kind of layer."""
+    """Multiply-adds per time step of a model, by kind of layer."""
     counts = layer_operations(model)
     counts["softmax"] += model.decoder.output_embedding.weight.numel()
     return counts
@@ -34,9 +34,9 @@ def layer_operations(part: nn.Module) -> Counter[str]:
         if isinstance(module, nn.LSTM):
             counts["LSTM"] += lstm_operations(module)
         elif isinstance(module, MixtureOfExperts):
-            _, dim, hidden = module.experts.w_in.shape
             # of a strictly balanced gate, k is the average
-            counts["experts"] += module.gate.k * 2 * dim * hidden
+            weights = module.experts.weights()
+            counts["experts"] += module.gate.k * sum(weight[0].numel() for weight in weights)
             counts["gates"] += gate_operations(module.gate)
         elif isinstance(module, Attention):
             counts["attention"] += module.source_projection.weight.numel()
@@ -62,7 +62,7 @@ def gate_operations(gate: Gate) -> int:
 
 
 def parameters(model: nn.Module) -> Counter[str]:
-    """Parameters of a translation model, by kind; shared ones count once."""
+    """Parameters of a model, by kind; shared ones count once."""
     embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
     experts = {p for p in model.parameters() if shard_of(p) is not None}
     total = sum(p.numel() for p in model.parameters())
@@ -71,3 +71,13 @@ def parameters(model: nn.Module) -> Counter[str]:
     )
     counts["other"] = total - counts.total()
     return counts
+
+
+def parameters_of_layers(model: nn.Module) -> int:
+    """Parameters as Tables 7 and 8 count them: without embedding and softmax.
+
+    torch's LSTMs add two biases to the same sum: they count as one.
+    """
+    counts = parameters(model)
+    second = sum(4 * m.hidden_size for m in model.modules() if isinstance(m, nn.LSTM))
+    return counts.total() - counts["embeddings"] - second

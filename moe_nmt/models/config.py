@@ -1,7 +1,7 @@
-"""The options of the translation model, with the paper's values as defaults (App. E)."""
+"""The options of the models, with the paper's values as defaults (App. C and E)."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
@@ -12,10 +12,31 @@ from moe_nmt.options import option
 
 
 @dataclass
-class GNMTMoEConfig(FairseqDataclass):
-    """Options of ``--arch gnmt_moe`` and its named variants."""
+class MixtureConfig(FairseqDataclass):
+    """Options of every model with mixtures of experts."""
 
     model_dim: int = option(512, "size of embeddings and of every layer's input and output")
+    experts: int = option(32, "experts of a MoE layer, in all its groups")
+    expert_groups: int = option(1, "groups of a hierarchical MoE (App. B); 1 for a flat one")
+    k: int = option(4, "experts per token; of a hierarchical MoE, at each of the two levels")
+    expert_hidden: int = option(2048, "hidden units of an expert")
+    expert_depth: int = option(1, "hidden layers of an expert, of as many units each")
+    recompute_experts: bool = option(
+        False, "compute the experts' hidden units again in the backward pass, to save memory"
+    )
+    gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
+        "strictly-balanced", "how experts are chosen"
+    )
+    dropout: float = option(0.4, "on the output of all embedding, LSTM and MoE layers")
+    share_decoder_input_output_embed: bool = option(
+        False, "one embedding for the decoder's input and the softmax"
+    )
+
+
+@dataclass
+class GNMTMoEConfig(MixtureConfig):
+    """Options of ``--arch gnmt_moe`` and its named variants (section 5.3, App. E)."""
+
     lstm_cells: int = option(2048, "cells of an LSTM; projected to model_dim where larger")
     encoder_layers: int = option(3, "LSTM layers in the encoder")
     decoder_layers: int = option(2, "LSTM layers in the decoder")
@@ -35,31 +56,46 @@ class GNMTMoEConfig(FairseqDataclass):
         "2", "numbers of LSTM layers after which a MoE layer follows, as in '1,2'; '' for none"
     )
     decoder_moe_after: str = option("1", "the same for the decoder")
-    experts: int = option(32, "experts of a MoE layer, in all its groups")
-    expert_groups: int = option(1, "groups of a hierarchical MoE (App. B); 1 for a flat one")
-    k: int = option(4, "experts per token; of a hierarchical MoE, at each of the two levels")
-    expert_hidden: int = option(2048, "hidden units of an expert")
-    recompute_experts: bool = option(
-        False, "compute the experts' hidden units again in the backward pass, to save memory"
-    )
-    gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
-        "strictly-balanced", "how experts are chosen"
-    )
-    dropout: float = option(0.4, "on the output of all embedding, LSTM and MoE layers")
     share_all_embeddings: bool = option(
         False, "one embedding for source, target and softmax (needs a joint dictionary)"
     )
-    share_decoder_input_output_embed: bool = option(
-        False, "one embedding for the decoder's input and the softmax"
+
+
+@dataclass
+class LSTMMoELanguageModelConfig(MixtureConfig):
+    """Options of ``--arch lstm_moe_lm`` and its named variants (section 5.1, App. C)."""
+
+    lstm_cells: int = option(512, "cells of an LSTM; projected to model_dim where larger")
+    lstm_layers: int = option(2, "LSTM layers")
+    moe_after: str = option(
+        "1", "numbers of LSTM layers after which a MoE layer follows, as in '1,2'; '' for none"
     )
+    expert_hidden: int = option(1024, "hidden units of an expert")
+    gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
+        "noisy-top-k", "how experts are chosen"
+    )
+    dropout: float = option(0.1, "on the output of all embedding, LSTM and MoE layers")
 
 
-def completed(cfg: Any) -> GNMTMoEConfig:
+Config = TypeVar("Config", bound=MixtureConfig)
+
+# Sizes of either model, each at least 1.
+SIZES = (
+    "model_dim",
+    "lstm_cells",
+    "lstm_layers",
+    "encoder_layers",
+    "decoder_layers",
+    "attention_dim",
+    "expert_hidden",
+    "expert_depth",
+)
+
+
+def completed(kind: type[Config], cfg: Any) -> Config:
     """The options of a model, with defaults for those that its checkpoint does not know yet."""
-    values: dict[str, Any] = {
-        f.name: getattr(cfg, f.name, f.default) for f in fields(GNMTMoEConfig)
-    }
-    return GNMTMoEConfig(**values)
+    values: dict[str, Any] = {f.name: getattr(cfg, f.name, f.default) for f in fields(kind)}
+    return kind(**values)
 
 
 def moe_positions(text: str, layers: int, name: str) -> list[int]:
@@ -79,21 +115,14 @@ def moe_positions(text: str, layers: int, name: str) -> list[int]:
     return positions
 
 
-def validate(config: GNMTMoEConfig) -> None:
+def validate(config: MixtureConfig) -> None:
     """Checks what the modules' own constructors do not.
 
     Raises:
         ValueError: the wrong option and its limits, in one sentence.
     """
-    for name in (
-        "model_dim",
-        "lstm_cells",
-        "encoder_layers",
-        "decoder_layers",
-        "attention_dim",
-        "expert_hidden",
-    ):
-        if getattr(config, name) < 1:
+    for name in SIZES:
+        if getattr(config, name, 1) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1")
     if not 0 <= config.dropout < 1:
         raise ValueError(f"--dropout must be in [0, 1), not {config.dropout}")

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
-from fairseq import utils
-from fairseq.models import FairseqIncrementalDecoder
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from moe_nmt.models.encoder import EncoderOutput
+from moe_nmt.models.recurrent_decoder import RecurrentDecoder
 from moe_nmt.modules.attention import Memory
 from moe_nmt.modules.attentive_lstm import AttentiveLSTM, AttentiveState
 from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.lstm import LSTMState
 from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.routing import Routing
-
-STATE = "decoder_state"
 
 
 class DecoderState(NamedTuple):
@@ -44,7 +39,7 @@ class DecoderOutput(NamedTuple):
     routings: dict[str, Routing]  # of each mixture, by its name
 
 
-class GNMTDecoder(FairseqIncrementalDecoder):
+class GNMTDecoder(RecurrentDecoder):
     """Predicts the next target word at every position.
 
     Args:
@@ -65,13 +60,10 @@ class GNMTDecoder(FairseqIncrementalDecoder):
         output_embedding: nn.Embedding,
         dropout: float,
     ) -> None:
-        super().__init__(dictionary)
-        self.padding_idx: int = dictionary.pad()
-        self.embedding = embedding
+        super().__init__(dictionary, embedding, output_embedding)
         self.dropout = Dropout(dropout)
         self.first_layer = first_layer
         self.stack = stack
-        self.output_embedding = output_embedding
 
     def forward(
         self,
@@ -96,7 +88,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
             [batch, target, words], or [batch, target, dim] features; and ``attn``, a list of one
             [batch, target, source], and ``routings`` by name, such as encoder_2 and decoder_1.
         """
-        last = self.get_state(incremental_state)
+        last: tuple[Memory, DecoderState] | None = self.get_state(incremental_state)
         if last is None:
             memory, state = self.memory(encoder_out), None
         else:
@@ -105,7 +97,7 @@ class GNMTDecoder(FairseqIncrementalDecoder):
             prev_output_tokens = prev_output_tokens[:, -1:]
         output = self.decode(prev_output_tokens, memory, state, target_words)
         if incremental_state is not None:
-            utils.set_incremental_state(self, incremental_state, STATE, (memory, output.state))
+            self.set_state(incremental_state, (memory, output.state))
 
         routings = {**encoder_out["routings"], **output.routings}
         extra = {"attn": [output.attention], "routings": routings}
@@ -140,30 +132,3 @@ class GNMTDecoder(FairseqIncrementalDecoder):
             state=DecoderState(first.state, rest.states),
             routings=rest.routings,
         )
-
-    def output_layer(self, features: Tensor) -> Tensor:
-        """[..., dim] -> logits [..., words]."""
-        return F.linear(features, self.output_embedding.weight)
-
-    def get_state(
-        self, incremental_state: dict[str, Any] | None
-    ) -> tuple[Memory, DecoderState] | None:
-        """What fairseq's own searches carry along: the source and the state of each hypothesis."""
-        if incremental_state is None:
-            return None
-        state: tuple[Memory, DecoderState] | None
-        state = utils.get_incremental_state(self, incremental_state, STATE)
-        return state
-
-    def reorder_incremental_state(
-        self, incremental_state: dict[str, Any], new_order: Tensor
-    ) -> None:
-        """Lets the state follow its hypotheses: new_order [new batch] int64."""
-        state = self.get_state(incremental_state)
-        if state is not None:
-            reordered = tuple(part.index_select(new_order) for part in state)
-            utils.set_incremental_state(self, incremental_state, STATE, reordered)
-
-    def max_positions(self) -> int:
-        """A recurrent decoder has no limit of its own."""
-        return int(torch.iinfo(torch.int32).max)

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-from fairseq.models import (
-    FairseqEncoderDecoderModel,
-    register_model,
-    register_model_architecture,
-)
+from fairseq.models import FairseqEncoderDecoderModel, register_model
 from torch import Tensor, nn
 
 from moe_nmt.errors import UserError
-from moe_nmt.models.architectures import ARCHITECTURES
-from moe_nmt.models.config import GNMTMoEConfig, completed, moe_positions, validate
+from moe_nmt.models.architectures import TRANSLATION_MODELS
+from moe_nmt.models.assembly import named_mixtures, register_architectures, word_embedding
+from moe_nmt.models.config import GNMTMoEConfig, completed, validate
 from moe_nmt.models.decoder import GNMTDecoder
 from moe_nmt.models.encoder import GNMTEncoder, refuse_left_padding
 from moe_nmt.models.hub import Hub, from_pretrained
+from moe_nmt.models.recurrent_model import RecurrentModel
 from moe_nmt.modules.attention import ATTENTIONS
 from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
-from moe_nmt.modules.stack import NamedMixture, RecurrentStack
-from moe_nmt.moe.build import build_mixture_of_experts
-from moe_nmt.moe.gate import Gate
+from moe_nmt.modules.stack import RecurrentStack
 from moe_nmt.moe.workers import Workers
 
 NAME = "gnmt_moe"
 
 
 @register_model(NAME, dataclass=GNMTMoEConfig)
-class GNMTMoEModel(FairseqEncoderDecoderModel):
+class GNMTMoEModel(RecurrentModel, FairseqEncoderDecoderModel):
     """Stacked LSTMs with attention and mixture-of-experts layers between them."""
 
     @classmethod
@@ -45,7 +38,7 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
         try:
             workers = getattr(task, "workers", None)
             words = task.source_dictionary, task.target_dictionary
-            return build_model(cls, completed(cfg), *words, workers)
+            return build_model(cls, completed(GNMTMoEConfig, cfg), *words, workers)
         except ValueError as error:
             raise UserError(f"{error}") from error
 
@@ -100,11 +93,7 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
         return output
 
     def count_words(self, net_input: dict[str, Any]) -> dict[str, Any]:
-        """A batch with the numbers of its words, so that no device has to be asked for them.
-
-        Args:
-            net_input: the arguments of ``forward``, still in the host's memory.
-        """
+        """A batch with the numbers of its words; see ``RecurrentModel``."""
         source, target = net_input["src_tokens"], net_input["prev_output_tokens"]
         padding = source.eq(self.encoder.padding_idx)
         refuse_left_padding(padding)
@@ -113,21 +102,6 @@ class GNMTMoEModel(FairseqEncoderDecoderModel):
             "source_words": padding.numel() - int(padding.sum()),
             "target_words": int(target.ne(self.decoder.padding_idx).sum()),
         }
-
-    def prepare_for_inference_(self, cfg: Any) -> None:
-        """Gets ready to translate, in the precision of the task."""
-        super().prepare_for_inference_(cfg)
-        if str(getattr(cfg.task, "precision", "fp32")) == "bf16":
-            self.to_bfloat16()
-
-    def to_bfloat16(self) -> None:
-        """Casts all weights to bfloat16 for good, but those of gates: they compute in float32."""
-        gates = {
-            p for module in self.modules() if isinstance(module, Gate) for p in module.parameters()
-        }
-        for parameter in self.parameters():
-            if parameter not in gates:
-                parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def build_model(
@@ -147,25 +121,6 @@ def build_model(
     validate(cfg)
     dim, cells = cfg.model_dim, cfg.lstm_cells
 
-    def mixtures(side: str) -> dict[int, NamedMixture]:
-        text, layers = getattr(cfg, f"{side}_moe_after"), getattr(cfg, f"{side}_layers")
-        return {
-            layer: NamedMixture(
-                f"{side}_{layer}",
-                build_mixture_of_experts(
-                    dim,
-                    cfg.expert_hidden,
-                    cfg.experts,
-                    cfg.k,
-                    str(cfg.gate),
-                    cfg.expert_groups,
-                    recompute=cfg.recompute_experts,
-                    workers=workers,
-                ),
-            )
-            for layer in moe_positions(text, layers, f"--{side}-moe-after")
-        }
-
     encoder_embedding = word_embedding(source, dim)
     if cfg.share_all_embeddings:
         if source != target:
@@ -183,15 +138,16 @@ def build_model(
     first = (BidirectionalLSTM if cfg.encoder_bidirectional else lstm)(dim, cells, dim)
     encoder_stack = RecurrentStack(
         [first, *(lstm(dim, cells, dim) for _ in range(cfg.encoder_layers - 1))],
-        mixtures("encoder"),
+        named_mixtures(cfg, "encoder", cfg.encoder_layers, "encoder_moe_after", workers),
         cfg.dropout,
     )
     attention = ATTENTIONS[str(cfg.attention)](dim, cfg.attention_dim)
     first_layer = FEEDS[str(cfg.attention_feed)](dim, cells, attention, cfg.dropout)
+    after = named_mixtures(cfg, "decoder", cfg.decoder_layers, "decoder_moe_after", workers)
     decoder_stack = RecurrentStack(
         [lstm(dim, cells, dim) for _ in range(cfg.decoder_layers - 1)],
         # The stack begins after the first layer.
-        {layer - 1: mixture for layer, mixture in mixtures("decoder").items()},
+        {layer - 1: mixture for layer, mixture in after.items()},
         cfg.dropout,
     )
     return cls(
@@ -202,25 +158,4 @@ def build_model(
     )
 
 
-def word_embedding(dictionary: Any, dim: int) -> nn.Embedding:
-    """Word vectors drawn from N(0, 1/dim), so that a tied softmax starts with small logits."""
-    embedding = nn.Embedding(len(dictionary), dim, padding_idx=dictionary.pad())
-    nn.init.normal_(embedding.weight, std=dim**-0.5)
-    if not embedding.weight.is_meta:
-        nn.init.zeros_(embedding.weight[dictionary.pad()])
-    return embedding
-
-
-def setter(values: Mapping[str, Any]) -> Callable[[Namespace], None]:
-    """A function that fills in the options the user did not give."""
-
-    def set_defaults(args: Namespace) -> None:
-        for name, value in values.items():
-            if not hasattr(args, name):
-                setattr(args, name, value)
-
-    return set_defaults
-
-
-for name, values in ARCHITECTURES.items():
-    register_model_architecture(NAME, name)(setter(values))
+register_architectures(NAME, TRANSLATION_MODELS)

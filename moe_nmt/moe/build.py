@@ -54,10 +54,11 @@ def build_mixture_of_experts(
     gate: str = "noisy-top-k",
     groups: int = 1,
     *,
+    depth: int = 1,
     recompute: bool = False,
     workers: Workers | None = None,
 ) -> MixtureOfExperts:
-    """Builds a layer of ``experts`` experts with ``hidden`` hidden units.
+    """Builds a layer of ``experts`` experts with ``depth`` layers of ``hidden`` hidden units.
 
     See ``build_gate`` for the gate, ``Experts`` for ``recompute``.  With ``workers`` the experts
     are divided among them, each group of a hierarchical mixture staying on one worker.
@@ -65,4 +66,5 @@ def build_mixture_of_experts(
     workers = Workers() if workers is None else workers
     shard = workers.shard(experts, indivisible=experts // groups if groups > 1 else 1)
     built_gate = build_gate(gate, dim, experts, k, groups)
-    return MixtureOfExperts(built_gate, Experts(experts, dim, hidden, recompute, shard), workers)
+    built_experts = Experts(experts, dim, hidden, recompute, shard, depth)
+    return MixtureOfExperts(built_gate, built_experts, workers)

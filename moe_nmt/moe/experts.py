@@ -18,7 +18,7 @@ from moe_nmt.moe.workers import Shard, Workers
 
 
 class Experts(nn.Module):
-    """E_i(x) = relu(x W_in[i]) W_out[i] for every expert i.
+    """E_i(x) = relu(x W_in[i]) W_out[i] for every expert i, or with more hidden layers in between.
 
     The weights of all experts on this worker are stacked in one parameter per matrix, marked with
     the attribute ``expert`` for the optimizer and for gradient synchronisation.
@@ -26,10 +26,11 @@ class Experts(nn.Module):
     Args:
         num_experts: number of experts, on all workers.
         dim: size of the input and of the output.
-        hidden: size of the hidden layer.
+        hidden: size of a hidden layer.
         recompute: compute the hidden activations again in the backward pass instead of keeping
             them, which is the larger part of a layer's activations (App. D).
         shard: which of them live on this worker; None for all.
+        depth: number of hidden layers, each relu(h W[i]); the paper's MoE-1-Deep has four.
     """
 
     def __init__(
@@ -39,20 +40,31 @@ class Experts(nn.Module):
         hidden: int,
         recompute: bool = False,
         shard: Shard | None = None,
+        depth: int = 1,
     ) -> None:
         super().__init__()
+        if depth < 1:
+            raise ValueError(f"an expert needs at least 1 hidden layer, not {depth}")
         self.num_experts = num_experts
         self.recompute = recompute
         self.memory = ReusedMemory()
         self.shard = Workers().shard(num_experts) if shard is None else shard
         self.w_in = nn.Parameter(torch.empty(self.shard.size, dim, hidden))
+        self.deeper = [f"w_hidden_{layer}" for layer in range(1, depth)]
+        for name in self.deeper:
+            matrix = nn.Parameter(torch.empty(self.shard.size, hidden, hidden))
+            self.register_parameter(name, matrix)
         self.w_out = nn.Parameter(torch.empty(self.shard.size, hidden, dim))
         self.mark_parameters()
         self.reset_parameters()
 
+    def weights(self) -> list[nn.Parameter]:
+        """The matrices in the order of their use: [experts here, in, out] each."""
+        return [self.w_in, *(self.get_parameter(name) for name in self.deeper), self.w_out]
+
     def mark_parameters(self) -> None:
         """Marks the weights as those of experts, and of which."""
-        for weight in (self.w_in, self.w_out):
+        for weight in self.weights():
             weight.expert = self.shard  # type: ignore[attr-defined]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -67,15 +79,15 @@ class Experts(nn.Module):
         if self.w_in.is_meta:
             return
         seed = int(torch.randint(2**31, ()).item())
-        bound = math.sqrt(6 / (self.w_in.size(1) + self.w_in.size(2)))  # Glorot and Bengio 2010
         for expert, index in enumerate(range(self.num_experts)[self.shard.here]):
             generator = torch.Generator(self.w_in.device).manual_seed(seed + index)
-            for weight in (self.w_in, self.w_out):
+            for weight in self.weights():
+                bound = math.sqrt(6 / sum(weight.shape[1:]))  # Glorot and Bengio 2010
                 nn.init.uniform_(weight[expert], -bound, bound, generator=generator)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         """Takes this worker's experts from the weights of all."""
-        for name in ("w_in", "w_out"):
+        for name, _ in self.named_parameters():
             whole = state_dict.get(prefix + name)
             if whole is not None and whole.size(0) == self.num_experts:
                 state_dict[prefix + name] = whole[self.shard.here]
@@ -96,7 +108,8 @@ class Experts(nn.Module):
             dtype = torch.get_autocast_dtype(x.device.type)
         x = x.to(dtype)
         inference = not self.training and not torch.is_grad_enabled()
-        if x.device.type == "cpu" and not (inference and dtype == self.w_in.dtype):
+        is_grouped = self.deeper or (inference and dtype == self.w_in.dtype)
+        if x.device.type == "cpu" and not is_grouped:
             with torch.autocast("cpu", enabled=False):
                 return feed_forward(
                     x, self.w_in, self.w_out, tokens_per_expert, self.recompute, self.memory
@@ -113,10 +126,13 @@ class Experts(nn.Module):
 
         In inference they are faster on a CPU too, most of all for few rows.
         """
-        hidden = F.relu(grouped_mm(x, self.w_in.to(x.dtype), tokens_per_expert))
-        return grouped_mm(hidden, self.w_out.to(x.dtype), tokens_per_expert)
+        *inner, last = (weight.to(x.dtype) for weight in self.weights())
+        for weight in inner:
+            x = F.relu(grouped_mm(x, weight, tokens_per_expert))
+        return grouped_mm(x, last, tokens_per_expert)
 
     @override
     def extra_repr(self) -> str:
         _, dim, hidden = self.w_in.shape
-        return f"experts={self.num_experts}, dim={dim}, hidden={hidden}"
+        depth = len(self.deeper) + 1
+        return f"experts={self.num_experts}, dim={dim}, hidden={hidden}, depth={depth}"

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary, LanguagePairDataset
-from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
+from fairseq.tasks.translation import TranslationConfig
 from torch import Tensor
 
 from moe_nmt.checkpoints.vocabulary import fingerprint
@@ -19,8 +19,8 @@ from moe_nmt.options import option
 from moe_nmt.search import Generator, SearchConfig, build_generator
 from moe_nmt.search.build import check_other_search, other_search
 from moe_nmt.search.unknown_words import UnknownWords
-from moe_nmt.tasks.translation_on_workers import TranslationOnWorkersTask, WorkersConfig
-from moe_nmt.training.launch import refuse_lone_worker
+from moe_nmt.tasks.bleu_on_workers import BleuOnWorkers
+from moe_nmt.tasks.on_workers import WorkersConfig
 
 logger = logging.getLogger(__name__)
 
@@ -28,26 +28,20 @@ MANY = 0.3  # of the words typed in, unknown
 
 
 @dataclass
-class ExpertParallelTranslationConfig(SearchConfig, WorkersConfig):
+class ExpertParallelTranslationConfig(SearchConfig, WorkersConfig, TranslationConfig):
     """Options of ``--task expert_parallel_translation``."""
 
     left_pad_source: bool = option(False, "recurrent encoders need the padding at the end")
-    precision: ChoiceEnum(["fp32", "bf16"]) = option(  # type: ignore[valid-type]
-        "fp32",
-        "of the matrix products in training and validation; parameters, gates and losses stay fp32",
-    )
 
 
 @register_task("expert_parallel_translation", dataclass=ExpertParallelTranslationConfig)
-class ExpertParallelTranslationTask(TranslationOnWorkersTask):
+class ExpertParallelTranslationTask(BleuOnWorkers):
     """fairseq's translation task, made safe for recurrent models and for its users.
 
     Sources are padded at the end; no sentence is dropped from a batch; data that do not fit each
     other or the checkpoint are refused.  In a training on several workers each expert lives on one
     of them.
     """
-
-    has_trainer = False
 
     def __init__(self, cfg: Any, src_dict: Dictionary, tgt_dict: Dictionary) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
@@ -155,60 +149,6 @@ class ExpertParallelTranslationTask(TranslationOnWorkersTask):
                 len(words),
             )
         return tokens
-
-    def is_trained_on(self, dataset: Any) -> bool:
-        """Whether a trainer learns from these data; fairseq-generate may translate them too."""
-        return self.has_trainer and dataset is self.datasets.get(self.cfg.train_subset)
-
-    def can_reuse_epoch_itr(self, dataset: Any) -> bool:
-        """Lets every epoch of training make its own batches.
-
-        fairseq would keep those of the first one, but of the epoch in which a resumed training
-        starts: the two would part.
-        """
-        return not self.is_trained_on(dataset)
-
-    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        """Batches a dataset without dropping sentences.
-
-        fairseq's --required-batch-size-multiple (8 by default) silently drops what is left over;
-        nothing here gains from multiples, so the task always uses 1.  Outside of training, no
-        sentence is too long either.
-        """
-        refuse_lone_worker(
-            "give each its part with --distributed-world-size, --distributed-rank and a "
-            "--results-path of its own",
-            kwargs.get("num_shards", 1),
-        )
-        kwargs["required_batch_size_multiple"] = 1
-        if not self.is_trained_on(dataset):
-            kwargs["max_positions"] = None
-            if kwargs.get("max_tokens") is not None:
-                longest = max(dataset.num_tokens(index) for index in range(len(dataset)))
-                kwargs["max_tokens"] = max(kwargs["max_tokens"], longest)
-            share = len(dataset) // kwargs.get("num_shards", 1)
-            if share == 0:
-                raise UserError(
-                    f"there are only {len(dataset)} sentences: use at most as many workers"
-                )
-            # fairseq-generate fails on a worker without a batch.
-            kwargs["max_sentences"] = min(kwargs.get("max_sentences") or share, share)
-        return super().get_batch_iterator(dataset, *args, **kwargs)
-
-    def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """Runs forward and backward in the chosen precision."""
-        with self.autocast(model):
-            return super().train_step(sample, model, *args, **kwargs)
-
-    def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
-        """Validates in the chosen precision."""
-        with self.autocast(model):
-            return super().valid_step(sample, model, criterion)
-
-    def autocast(self, model: Any) -> torch.autocast:
-        """The precision of matrix products on the model's device."""
-        device = next(model.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16, enabled=str(self.cfg.precision) == "bf16")
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the task: which vocabulary the model was trained with."""

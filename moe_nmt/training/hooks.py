@@ -22,9 +22,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from fairseq import checkpoint_utils, utils
+from fairseq.data import TokenBlockDataset
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
@@ -99,6 +101,8 @@ def changes(stopping: Stopping) -> list[Change]:
         # generate, validate and interactive load by it; a bad file fails deep inside torch, an
         # absent one by an IOError.
         Change(checkpoint_utils, "load_model_ensemble_and_task", instead_of_loading),
+        # Of sentences it names numpy.compat, which numpy 2 lacks (data/token_block_dataset.py).
+        Change(TokenBlockDataset, "_build_slice_indices", instead_of_slicing),
         # It reads --replace-unk without a file as a file named "@@ "; see search/unknown_words.py.
         Change(utils, "load_align_dict", lambda _: word_translations),
     ]
@@ -313,6 +317,20 @@ def instead_of_copying(copy: Callable[..., bool]) -> Any:
         return copied
 
     return staticmethod(copy_and_rename)
+
+
+def instead_of_slicing(build: Callable[..., Any]) -> Any:
+    """Cuts a text into blocks, one for each sentence of ``--sample-break-mode eos``."""
+
+    def slice_indices(sizes: Any, break_mode: Any, *args: Any) -> Any:
+        if str(break_mode) != "eos":
+            return build(sizes, break_mode, *args)
+        lengths = np.asarray(sizes, dtype=np.int64)  # [sentences]
+        ends, number = lengths.cumsum(), np.arange(len(lengths))
+        sentences = np.stack([number, np.zeros_like(number), number], axis=1)
+        return lengths, sentences, np.stack([ends - lengths, ends], axis=1)
+
+    return staticmethod(slice_indices)
 
 
 def instead_of_saving(save_checkpoint: Callable[..., Any]) -> Callable[..., Any]:

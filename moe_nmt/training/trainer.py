@@ -33,7 +33,7 @@ from moe_nmt.distributed import (
 )
 from moe_nmt.distributed.gradients import average_expert_gradients, by_workers
 from moe_nmt.errors import UserError
-from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.models.recurrent_model import RecurrentModel
 from moe_nmt.training.launch import lost_another
 from moe_nmt.training.resuming import (
     SENTENCES,
@@ -152,7 +152,7 @@ class ExpertTrainer(Trainer):
         if not sample and hasattr(self.task, "empty_batch"):
             sample = self.task.empty_batch()
         model = self.get_model()
-        if sample and isinstance(model, GNMTMoEModel):
+        if sample and isinstance(model, RecurrentModel):
             sample = {**sample, "net_input": model.count_words(sample["net_input"])}
         return super()._prepare_sample(sample, is_dummy)
 

@@ -24,7 +24,7 @@ from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED
 from moe_nmt.errors import UserError
 from moe_nmt.files.hashes import sha256
-from moe_nmt.models.config import completed
+from moe_nmt.models.config import GNMTMoEConfig, completed
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.translation.card import model_card
 from moe_nmt.translation.description import Description, Side
@@ -132,7 +132,7 @@ def pack(request: Request) -> Path:
 
 def options_of(configuration: Any) -> dict[str, Any]:
     """A model's options, without what fairseq adds to them."""
-    values: dict[str, Any] = plain(asdict(completed(configuration)))
+    values: dict[str, Any] = plain(asdict(completed(GNMTMoEConfig, configuration)))
     return {name: value for name, value in values.items() if not name.startswith("_")}
 
 

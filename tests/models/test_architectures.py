@@ -11,12 +11,15 @@ from small_models import dictionary, task_of
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.insight.counts import operations, parameters
-from moe_nmt.models.architectures import ARCHITECTURES
-from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.architectures import ARCHITECTURES, LANGUAGE_MODELS, TRANSLATION_MODELS
+from moe_nmt.models.config import GNMTMoEConfig, LSTMMoELanguageModelConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 
 CONFIGS = ROOT / "configs"
-DEFAULTS = {field.name: field.default for field in fields(GNMTMoEConfig)}
+DEFAULTS = {
+    name: {field.name: field.default for field in fields(kind)}
+    for name, kind in [("gnmt_moe", GNMTMoEConfig), ("lstm_moe_lm", LSTMMoELanguageModelConfig)]
+}
 # All with 512 inputs and outputs, 2048 cells, 32000 words.
 LSTM = 4 * (512 + 512) * 2048 + 2048 * 512
 ATTENTIVE_LSTM = 4 * (512 + 512 + 512) * 2048 + 2048 * 512  # reads the context too
@@ -32,7 +35,7 @@ def models() -> dict[str, GNMTMoEModel]:
     with torch.device("meta"):
         return {
             name: GNMTMoEModel.build_model(GNMTMoEConfig(**values), task_of(words, words))
-            for name, values in ARCHITECTURES.items()
+            for name, values in TRANSLATION_MODELS.items()
         }
 
 
@@ -96,17 +99,21 @@ def test_every_architecture_has_a_configuration_file() -> None:
 def test_the_configuration_file_has_the_values_of_the_architecture(name: str) -> None:
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     model = dict(config["model"])
-    assert model.pop("_name") == "gnmt_moe"
-    assert DEFAULTS | model == DEFAULTS | dict(ARCHITECTURES[name])
+    kind = model.pop("_name")
+    assert kind == ("lstm_moe_lm" if name in LANGUAGE_MODELS else "gnmt_moe")
+    assert DEFAULTS[kind] | model == DEFAULTS[kind] | dict(ARCHITECTURES[name])
     assert config["checkpoint"]["save_dir"] == f"checkpoints/{name}"
     for section in ("criterion", "optimizer", "lr_scheduler"):
         dataclass = REGISTRIES[section]["dataclass_registry"][config[section]["_name"]]
         assert config[section].keys() <= {field.name for field in fields(dataclass)}
 
 
-def test_one_file_explains_every_option_of_ours() -> None:
-    config = yaml.safe_load((CONFIGS / "gnmt_moe_multi30k.yaml").read_text())
-    assert config["model"].keys() == DEFAULTS.keys()
+@pytest.mark.parametrize(
+    ("kind", "name"), [("gnmt_moe", "gnmt_moe_multi30k"), ("lstm_moe_lm", "lstm_moe_lm_32")]
+)
+def test_one_file_explains_every_option_of_ours(kind: str, name: str) -> None:
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+    assert config["model"].keys() == DEFAULTS[kind].keys() | {"_name"}
     for section, name in [("criterion", "balanced_cross_entropy"), ("optimizer", "fused_adam")]:
         dataclass = REGISTRIES[section]["dataclass_registry"][name]
         interpolated = {f.name for f in fields(dataclass) if str(f.default).startswith("${")}

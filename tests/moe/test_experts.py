@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from moe_checks import randomly, seeds, tokens_like
 
 from moe_nmt.moe import Experts
+from moe_nmt.moe.workers import Shard, Workers
 
 
 def slow_experts(x, expert_of_row, w_in, w_out):
@@ -44,6 +45,49 @@ def test_formula_and_gradients(counts, dim, hidden, seed):
     assert_all_close(
         gradients([fast], [x, experts.w_in, experts.w_out]), gradients([slow], slow_weights)
     )
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=4), st.integers(2, 4), seeds)
+@randomly
+def test_experts_of_more_hidden_layers(counts, depth, seed):
+    torch.manual_seed(seed)
+    experts = Experts(len(counts), 5, 7, depth=depth)
+    assert len(experts.weights()) == depth + 1
+    x = tokens_like(sum(counts), 5, seed)
+    slow_x, *slow_weights = in_double(x, *experts.weights())
+    fast = experts(x, torch.tensor(counts))
+    slow = []
+    for row, i in zip(slow_x, (i for i, n in enumerate(counts) for _ in range(n)), strict=True):
+        for weight in slow_weights[:-1]:
+            row = (row @ weight[i]).clamp_min(0)
+        slow.append(row @ slow_weights[-1][i])
+    slow = torch.stack(slow) if slow else slow_x.new_zeros(0, 5)
+    assert_all_close([fast], [slow])
+    assert_all_close(
+        gradients([fast], [x, *experts.weights()]), gradients([slow], [slow_x, *slow_weights])
+    )
+
+
+def test_deep_experts_are_recomputed_and_loaded_in_part():
+    torch.manual_seed(0)
+    deep = Experts(4, 5, 7, depth=3)
+    again = Experts(4, 5, 7, recompute=True, depth=3)
+    again.load_state_dict(deep.state_dict())
+    x, counts = tokens_like(6, 5, 0), torch.tensor([1, 2, 0, 3])
+    assert_all_close(
+        gradients([again(x, counts)], [x, *again.weights()]),
+        gradients([deep(x, counts)], [x, *deep.weights()]),
+    )
+    part = Experts(4, 5, 7, shard=Shard((0, 1, 3, 4), 1, Workers()), depth=3)
+    part.load_state_dict(deep.state_dict())
+    for weight, whole in zip(part.weights(), deep.weights(), strict=True):
+        assert torch.equal(weight, whole[1:3])
+        assert weight.expert.here == slice(1, 3)
+
+
+def test_an_expert_has_a_hidden_layer():
+    with pytest.raises(ValueError, match="an expert needs at least 1 hidden layer, not 0"):
+        Experts(4, 5, 7, depth=0)
 
 
 def test_an_expert_without_rows_has_no_gradient():
@@ -115,4 +159,4 @@ def test_the_precision_is_that_of_the_weights_or_of_autocast(dtype):
 
 
 def test_the_representation_names_the_sizes():
-    assert repr(build(3, 4, 8)) == "Experts(experts=3, dim=4, hidden=8)"
+    assert repr(build(3, 4, 8)) == "Experts(experts=3, dim=4, hidden=8, depth=1)"

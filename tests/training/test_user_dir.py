@@ -56,8 +56,15 @@ print("fused_adam" in __import__("fairseq.optim").optim.OPTIMIZER_REGISTRY)
 """
 
 
-@pytest.mark.parametrize("first", ["sys", "moe_nmt", "moe_nmt.moe", "moe_nmt.plugin"])
-@pytest.mark.parametrize("user_dir", ["moe_nmt", str(ROOT / "moe_nmt")])
+@pytest.mark.parametrize(
+    ("first", "user_dir"),
+    [
+        ("sys", "moe_nmt"),
+        ("moe_nmt", str(ROOT / "moe_nmt")),
+        ("moe_nmt.moe", "moe_nmt"),
+        ("moe_nmt.plugin", str(ROOT / "moe_nmt")),
+    ],
+)
 def test_a_user_dir_registers_whatever_was_imported_before(first: str, user_dir: str) -> None:
     program = REGISTERED.format(first=first, user_dir=user_dir)
     assert said(program).splitlines()[-1] == "True True True"

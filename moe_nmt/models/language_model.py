@@ -1,0 +1,164 @@
+"""The paper's language model: LSTMs with mixtures of experts between them (section 5.1, App. C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairseq.models import FairseqLanguageModel, register_model
+from torch import Tensor, nn
+
+from moe_nmt.errors import UserError
+from moe_nmt.models.architectures import LANGUAGE_MODELS
+from moe_nmt.models.assembly import named_mixtures, register_architectures, word_embedding
+from moe_nmt.models.config import LSTMMoELanguageModelConfig, completed, validate
+from moe_nmt.models.recurrent_decoder import RecurrentDecoder
+from moe_nmt.models.recurrent_model import RecurrentModel
+from moe_nmt.modules.dropout import Dropout
+from moe_nmt.modules.lstm import LSTMState, lstm
+from moe_nmt.modules.stack import RecurrentStack, StackOutput
+from moe_nmt.moe.workers import Workers
+
+NAME = "lstm_moe_lm"
+
+
+class LanguageModelDecoder(RecurrentDecoder):
+    """Reads words and predicts the next one at every position.
+
+    Args:
+        dictionary: of the words.
+        embedding: of the words read.
+        stack: applied to the embedded words.
+        output_embedding: of the words predicted; may be ``embedding`` itself.
+        dropout: on the embeddings.
+    """
+
+    def __init__(
+        self,
+        dictionary: Any,
+        embedding: nn.Embedding,
+        stack: RecurrentStack,
+        output_embedding: nn.Embedding,
+        dropout: float,
+    ) -> None:
+        super().__init__(dictionary, embedding, output_embedding)
+        self.dropout = Dropout(dropout)
+        self.stack = stack
+        # The state after the last batch, of training and of evaluation, for one that goes on.
+        self.carried: dict[bool, list[LSTMState]] = {}
+
+    def forward(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: None = None,
+        incremental_state: dict[str, Any] | None = None,
+        features_only: bool = False,
+        src_lengths: Tensor | None = None,
+        words: int | None = None,
+        goes_on: bool | None = None,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Predicts after whole sequences, or with incremental state after the last word alone.
+
+        Args:
+            prev_output_tokens: [batch, time], padded at the end.
+            encoder_out: not needed; fairseq passes it.
+            incremental_state: where the state between the steps of a search is kept.
+            features_only: leave out the projection to the vocabulary.
+            src_lengths: not needed; fairseq passes it.
+            words: how many of whole sequences' tokens are no padding, if it is known.
+            goes_on: each row goes on with the text of that row of the batch before, as
+                ``tasks.streams`` has it; False: it begins, but the next batch may go on with it.
+
+        Returns:
+            [batch, time, words], or [batch, time, dim] features; and ``attn``, which there is
+            none, and ``routings`` by the mixture's name, such as decoder_1.
+        """
+        state: Sequence[LSTMState] | None = None
+        if incremental_state is not None:
+            prev_output_tokens = prev_output_tokens[:, -1:]
+            state = self.get_state(incremental_state)
+        elif goes_on:
+            state = self.state_of_rows(prev_output_tokens.size(0))
+        output = self.decode(prev_output_tokens, state, words)
+        if incremental_state is not None:
+            self.set_state(incremental_state, output.states)
+        elif goes_on is not None:
+            self.carried[self.training] = [
+                LSTMState(*(tensor.detach() for tensor in layer)) for layer in output.states
+            ]
+        features = output.x.transpose(0, 1)  # [batch, time, dim]
+        extra = {"attn": None, "routings": output.routings}
+        return features if features_only else self.output_layer(features), extra
+
+    def state_of_rows(self, rows: int) -> list[LSTMState]:
+        """What was carried of the first rows: [1, rows, ...] each; those that end come last."""
+        device = self.embedding.weight.device
+        return [
+            LSTMState(*(tensor[:, :rows].to(device).contiguous() for tensor in layer))
+            for layer in self.carried[self.training]
+        ]
+
+    def decode(
+        self, tokens: Tensor, state: Sequence[LSTMState] | None, words: int | None = None
+    ) -> StackOutput:
+        """Reads words: tokens [batch, time], padded at the end; ``state`` after those before."""
+        is_token = tokens.ne(self.padding_idx).t()  # [time, batch]
+        x = self.dropout(self.embedding(tokens)).transpose(0, 1)
+        return self.stack(x, is_token, state, words)
+
+
+@register_model(NAME, dataclass=LSTMMoELanguageModelConfig)
+class LSTMMoELanguageModel(RecurrentModel, FairseqLanguageModel):
+    """Embedding, LSTM, mixture of experts, LSTM, softmax; and more layers by option."""
+
+    @classmethod
+    def build_model(cls, cfg: LSTMMoELanguageModelConfig, task: Any) -> LSTMMoELanguageModel:
+        """Builds the model for the dictionary of ``task``.
+
+        Raises:
+            UserError: an option is wrong; the message names it and its limits.
+        """
+        try:
+            if task.source_dictionary != task.target_dictionary:
+                raise ValueError(
+                    "the model predicts the words that it reads: leave out --output-dictionary-size"
+                )
+            workers = getattr(task, "workers", None)
+            cfg = completed(LSTMMoELanguageModelConfig, cfg)
+            return build_model(cls, cfg, task.source_dictionary, workers)
+        except ValueError as error:
+            raise UserError(f"{error}") from error
+
+    def count_words(self, net_input: dict[str, Any]) -> dict[str, Any]:
+        """A batch with the number of its words; see ``RecurrentModel``."""
+        words = int(net_input["src_tokens"].ne(self.decoder.padding_idx).sum())
+        return {**net_input, "words": words}
+
+
+def build_model(
+    cls: type[LSTMMoELanguageModel],
+    cfg: LSTMMoELanguageModelConfig,
+    dictionary: Any,
+    workers: Workers | None = None,
+) -> LSTMMoELanguageModel:
+    """Assembles a model for a dictionary; with ``workers`` its experts are divided among them.
+
+    Raises:
+        ValueError: an option is wrong.
+    """
+    validate(cfg)
+    embedding = word_embedding(dictionary, cfg.model_dim)
+    output_embedding = (
+        embedding
+        if cfg.share_decoder_input_output_embed
+        else word_embedding(dictionary, cfg.model_dim)
+    )
+    stack = RecurrentStack(
+        [lstm(cfg.model_dim, cfg.lstm_cells, cfg.model_dim) for _ in range(cfg.lstm_layers)],
+        named_mixtures(cfg, "decoder", cfg.lstm_layers, "moe_after", workers),
+        cfg.dropout,
+    )
+    return cls(LanguageModelDecoder(dictionary, embedding, stack, output_embedding, cfg.dropout))
+
+
+register_architectures(NAME, LANGUAGE_MODELS)
