@@ -37,8 +37,11 @@ ALLOWED = {
     "optim": (LOWEST, FAIRSEQ),
     "criterions": (f"{LOWEST} moe modules", FAIRSEQ),
     "search": (f"{LOWEST} evaluation modules models", FAIRSEQ),
-    "training": (f"{LOWEST} distributed models checkpoints search", FAIRSEQ),
-    "tasks": (f"{LOWEST} distributed checkpoints search training", FAIRSEQ),
+    "training": (f"{LOWEST} distributed models checkpoints search", f"{FAIRSEQ} numpy"),
+    "tasks": (
+        f"{LOWEST} corpus distributed modules checkpoints search training",
+        f"{FAIRSEQ} numpy",
+    ),
     "plugin": ("models checkpoints optim criterions training tasks", "hydra"),
     "insight": (f"{LOWEST} moe modules checkpoints plugin", FAIRSEQ),
     "translation": (

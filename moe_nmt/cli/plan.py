@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         MODEL_REGISTRY,
     )
 
-    import moe_nmt.plugin  # noqa: F401
+    import moe_nmt.models.gnmt_moe
+    import moe_nmt.models.language_model  # noqa: F401
     from moe_nmt.insight.counts import operations, parameters
 
     dictionary = Dictionary()

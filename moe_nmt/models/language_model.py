@@ -119,7 +119,7 @@ class LSTMMoELanguageModel(RecurrentModel, FairseqLanguageModel):
             UserError: an option is wrong; the message names it and its limits.
         """
         try:
-            if task.source_dictionary != task.target_dictionary:
+            if len(task.source_dictionary) != len(task.target_dictionary):
                 raise ValueError(
                     "the model predicts the words that it reads: leave out --output-dictionary-size"
                 )

@@ -1,14 +1,20 @@
 """Language modelling for models whose experts may live on several workers."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from fairseq import utils
+from fairseq.data import Dictionary
+from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from fairseq.tasks.language_modeling import LanguageModelingConfig, LanguageModelingTask
+from torch import Tensor
 
 from moe_nmt.checkpoints.vocabulary import fingerprint
+from moe_nmt.corpus.subwords.word_ends import word_ends
 from moe_nmt.errors import UserError
 from moe_nmt.modules.lstm import LSTMState
 from moe_nmt.options import option
@@ -40,6 +46,7 @@ class ExpertParallelLanguageModelingTask(OnWorkers, LanguageModelingTask):
         super().__init__(cfg, *args, **kwargs)
         self.cfg = cfg  # fairseq's task is of the older kind, which calls its options args
         self.carried: dict[bool, Any] = {}  # the model's
+        self.counted_words = counted_words(self.dictionary)
         if cfg.carry_state and str(cfg.sample_break_mode) != "none":
             raise UserError(
                 "--carry-state goes on from block to block: it needs --sample-break-mode none"
@@ -94,6 +101,24 @@ class ExpertParallelLanguageModelingTask(OnWorkers, LanguageModelingTask):
             raise UserError("with --carry-state all of the text is context: no --context-window")
         return super().eval_lm_dataloader(dataset, *args, **kwargs)
 
+    def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
+        """Validates a batch, and counts its words where the vocabulary is of subwords."""
+        loss, sample_size, log = super().valid_step(sample, model, criterion)
+        if self.counted_words is not None:
+            words = sample["target"].cpu() if sample else []
+            log["words"] = int(self.counted_words[words].sum())
+        return loss, sample_size, log
+
+    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: Any) -> None:
+        """Logs the perplexity per word as well, </s> being one."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if words := sum(log.get("words", 0) for log in logging_outputs):
+            bits = sum(log["nll_loss"] for log in logging_outputs) / math.log(2)
+            metrics.log_scalar("word_nll_loss", bits / words, words, round=3)
+            metrics.log_derived(
+                "word_ppl", lambda meters: utils.get_perplexity(meters["word_nll_loss"].avg)
+            )
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the task: its vocabulary; on one worker the state carried."""
         state: dict[str, Any] = {"words": fingerprint(self.dictionary)}
@@ -111,3 +136,13 @@ class ExpertParallelLanguageModelingTask(OnWorkers, LanguageModelingTask):
                 f"the checkpoint was trained with another vocabulary than that of {self.cfg.data}: "
                 "use the data folder of its training, or binarise with --srcdict from it"
             )
+
+
+def counted_words(dictionary: Dictionary) -> Tensor | None:
+    """1 for each entry that counts as a word, unknown ones and </s> among them; None: all do."""
+    ends = word_ends(dictionary.symbols[dictionary.nspecial :])
+    if ends is None:
+        return None
+    counts = torch.tensor([0] * dictionary.nspecial + ends)  # [entries] int64
+    counts[dictionary.eos()] = counts[dictionary.unk()] = 1
+    return counts

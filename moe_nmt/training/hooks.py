@@ -2,7 +2,7 @@
 
 Few changes stay once the plugin is loaded, those of ``lasting``.  They look at a command's task and
 model, and where one of these is ours the command runs with the others, those of ``changes``, in
-place.  Whatever is neither runs as if this package were not there.
+place.  Whatever is neither runs as if this package were not there, but for what would only fail.
 
 fairseq-hydra-train loads a --user-dir when it is past ``call_main``, unless its configuration names
 ``plugin.LoadsPlugin``; there the changes are in place from then on.
@@ -31,6 +31,7 @@ from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY
+from fairseq.tasks.language_modeling import LanguageModelingTask
 from torch import Tensor
 
 from moe_nmt.checkpoints.reading import read
@@ -69,11 +70,14 @@ class Change(NamedTuple):
 
 
 def lasting() -> list[Change]:
-    """The two doors, where a user's mistake becomes a sentence and an exit status."""
+    """The two doors, where a user's mistake becomes a sentence and an exit status; and a repair."""
     found = [
         # fairseq_cli/{train,hydra_train,validate,interactive,eval_lm}.py call it; it starts several
         # workers on GPUs only (distributed/utils.py, infer_init_method).
         Change(distributed_utils, "call_main", instead_of_call_main),
+        # Of sentences it names numpy.compat and fails, for numpy 2 lacks it (data/
+        # token_block_dataset.py); fairseq-eval-lm names no model of ours to know it by.
+        Change(TokenBlockDataset, "_build_slice_indices", instead_of_slicing),
     ]
     if (generate := sys.modules.get("fairseq_cli.generate")) is not None:
         # Its cli_main calls main(args) past call_main.
@@ -101,8 +105,6 @@ def changes(stopping: Stopping) -> list[Change]:
         # generate, validate and interactive load by it; a bad file fails deep inside torch, an
         # absent one by an IOError.
         Change(checkpoint_utils, "load_model_ensemble_and_task", instead_of_loading),
-        # Of sentences it names numpy.compat, which numpy 2 lacks (data/token_block_dataset.py).
-        Change(TokenBlockDataset, "_build_slice_indices", instead_of_slicing),
         # It reads --replace-unk without a file as a file named "@@ "; see search/unknown_words.py.
         Change(utils, "load_align_dict", lambda _: word_translations),
     ]
@@ -162,7 +164,7 @@ def run(main: Callable[..., None], cfg: Any, **kwargs: Any) -> None:
         stopping_together(main, cfg, **kwargs)
         is_first = not is_one_of_many() or dist.get_rank() == 0
         if main.__module__ == TRAIN and not cfg.checkpoint.no_save and is_first:
-            say_what_comes_next(Path(cfg.checkpoint.save_dir))
+            say_what_comes_next(Path(cfg.checkpoint.save_dir), cfg.task)
 
 
 @contextmanager
@@ -204,11 +206,17 @@ def refuse_moses_without_languages(args: Namespace) -> None:
         raise UserError("--tokenizer moses needs both languages: give -s and -t, as in -s en -t de")
 
 
-def say_what_comes_next(folder: Path) -> None:
-    """How to translate with what has been trained."""
+def say_what_comes_next(folder: Path, task: Any) -> None:
+    """How to translate with what has been trained, or what to ask a language model."""
     names = ("checkpoint_best.pt", "checkpoint_last.pt")
     found = next((folder / name for name in names if (folder / name).exists()), None)
-    if found is not None:
+    if found is None:
+        return
+    if issubclass(TASK_REGISTRY[task._name], LanguageModelingTask):
+        with_it = f"{task.data} --user-dir moe_nmt --task {task._name} --path {found}"
+        logger.info("next: fairseq-eval-lm %s", with_it)
+        logger.info("then: fairseq-interactive %s --beam 1 --sampling < beginnings", with_it)
+    else:
         logger.info("next: moe-nmt-pack %s --output FOLDER", found)
         logger.info("then: moe-nmt-translate FOLDER < raw text")
 
