@@ -12,7 +12,8 @@ from omegaconf import II
 from torch import Tensor
 
 from moe_nmt.errors import UserError
-from moe_nmt.modules.projected_loss import projected_cross_entropy
+from moe_nmt.modules.projected_loss import TokenLosses, projected_cross_entropy
+from moe_nmt.modules.sampled_loss import draw, sampled_cross_entropy
 from moe_nmt.moe.balance import balance_figures, importance_loss, load_loss
 from moe_nmt.moe.routing import Routing
 from moe_nmt.options import option
@@ -36,6 +37,11 @@ class BalancedCrossEntropyConfig(FairseqDataclass):
     label_smoothing: float = option(0.0, "share of the target's probability given to other words")
     importance_weight: float = option(0.01, "w_importance, the weight of CV(Importance)^2")
     load_weight: float = option(0.01, "w_load, the weight of CV(Load)^2")
+    sampled_words: int = option(
+        0,
+        "in training, estimate the softmax from the different words among so many draws, by "
+        "frequency; 0: compute it. Evaluation always computes it",
+    )
     sentence_avg: bool = II("optimization.sentence_avg")
 
 
@@ -53,12 +59,21 @@ class BalancedCrossEntropy(FairseqCriterion):
         label_smoothing: float,
         importance_weight: float,
         load_weight: float,
+        sampled_words: int,
         sentence_avg: bool,
     ) -> None:
         super().__init__(task)
         if not 0 <= label_smoothing < 1:
             raise UserError(f"--label-smoothing must be in [0, 1), not {label_smoothing}")
+        if sampled_words < 0:
+            raise UserError(f"--sampled-words cannot be negative, as {sampled_words} is")
+        if sampled_words and label_smoothing:
+            raise UserError(
+                "--sampled-words cannot smooth over words that are not there: leave out "
+                "--label-smoothing"
+            )
         self.label_smoothing = label_smoothing
+        self.sampled_words = sampled_words
         self.importance_weight = importance_weight
         self.load_weight = load_weight
         self.sentence_avg = sentence_avg
@@ -69,11 +84,10 @@ class BalancedCrossEntropy(FairseqCriterion):
         """Returns the summed loss, the size that divides it, and what is logged."""
         features, extra = model(**sample["net_input"], features_only=True)
         is_token = sample["target"].ne(self.padding_idx)  # [batch, target]
-        losses = projected_cross_entropy(
+        losses = self.token_losses(
             features[is_token],
             model.decoder.output_embedding.weight,
             sample["target"][is_token],
-            self.label_smoothing,
         )
         sample_size = sample["nsentences"] if self.sentence_avg else sample["ntokens"]
         balance, log = self.balance(extra["routings"])
@@ -88,6 +102,13 @@ class BalancedCrossEntropy(FairseqCriterion):
             "sample_size": sample_size,
         }
         return loss, sample_size, output
+
+    def token_losses(self, features: Tensor, weight: Tensor, target: Tensor) -> TokenLosses:
+        """Of features [tokens, dim], output embedding [words, dim] and target words [tokens]."""
+        if self.training and self.sampled_words:
+            sample = draw(weight.size(0), self.sampled_words, weight.device)
+            return sampled_cross_entropy(features, weight, target, sample)
+        return projected_cross_entropy(features, weight, target, self.label_smoothing)
 
     def balance(self, routings: dict[str, Routing]) -> tuple[Tensor | float, dict[str, Tensor]]:
         """The weighted balancing losses of all mixtures, and each one's losses and figures."""

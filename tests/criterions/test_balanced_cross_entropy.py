@@ -22,9 +22,11 @@ def criterion(
     importance: float = 0.7,
     load: float = 0.3,
     sentence_avg: bool = False,
+    sampled_words: int = 0,
 ) -> BalancedCrossEntropy:
     words = dictionary()
-    return BalancedCrossEntropy(task_of(words, words), smoothing, importance, load, sentence_avg)
+    options = smoothing, importance, load, sampled_words, sentence_avg
+    return BalancedCrossEntropy(task_of(words, words), *options)
 
 
 def translation_loss(model: GNMTMoEModel, smoothing: float) -> tuple[Tensor, Tensor, dict]:
@@ -139,3 +141,20 @@ def test_logging_outputs_are_summed_over_workers() -> None:
 def test_impossible_smoothing_is_refused(smoothing: float) -> None:
     with pytest.raises(UserError, match=r"--label-smoothing must be in \[0, 1\)"):
         criterion(smoothing=smoothing)
+
+
+def test_training_alone_samples_words() -> None:
+    """With very many draws all words are in the sample for certain: the softmax itself."""
+    model = build(gate="softmax", k=4)
+    full, many, few = (criterion(smoothing=0.0, sampled_words=n) for n in (0, 10**6, 3))
+    expected = run(model, full)[0]
+    torch.testing.assert_close(run(model, many)[0], expected)
+    assert abs(float(run(model, few)[0] - expected)) > 1e-3
+    torch.testing.assert_close(run(model, few.eval())[0], expected)
+
+
+def test_sampling_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(UserError, match="leave out --label-smoothing"):
+        criterion(smoothing=0.1, sampled_words=5)
+    with pytest.raises(UserError, match="--sampled-words cannot be negative, as -1 is"):
+        criterion(smoothing=0.0, sampled_words=-1)
