@@ -5,7 +5,7 @@ from hydra.experimental.callback import Callback
 from moe_nmt.checkpoints.reading import allow_fairseq_types
 from moe_nmt.criterions import balanced_cross_entropy
 from moe_nmt.models import gnmt_moe, language_model
-from moe_nmt.optim import fused_adam, warmup_constant_inverse_sqrt
+from moe_nmt.optim import factored_experts, fused_adam, warmup_constant_inverse_sqrt
 from moe_nmt.tasks import expert_parallel_language_modeling, expert_parallel_translation
 from moe_nmt.training import hooks
 
@@ -14,6 +14,7 @@ __all__ = [
     "balanced_cross_entropy",
     "expert_parallel_language_modeling",
     "expert_parallel_translation",
+    "factored_experts",
     "fused_adam",
     "gnmt_moe",
     "language_model",

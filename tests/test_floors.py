@@ -34,7 +34,7 @@ ALLOWED = {
     "modules": ("moe", TORCH),
     "models": (f"{LOWEST} moe modules", FAIRSEQ),
     "checkpoints": (f"{LOWEST} moe distributed", f"{FAIRSEQ} numpy safetensors"),
-    "optim": (LOWEST, FAIRSEQ),
+    "optim": (f"{LOWEST} moe", FAIRSEQ),
     "criterions": (f"{LOWEST} moe modules", FAIRSEQ),
     "search": (f"{LOWEST} evaluation modules models", FAIRSEQ),
     "training": (f"{LOWEST} distributed models checkpoints search", f"{FAIRSEQ} numpy"),

@@ -31,6 +31,18 @@ def test_training_moves_between_numbers_of_workers(
     assert_same_training(state, alone)
 
 
+def test_factored_experts_move_between_numbers_of_workers(
+    pool: Pool, binarised: Path, tmp_path: Path
+) -> None:
+    factored = ["--optimizer", "factored_experts"]
+    expected = trained(pool, 1, binarised, tmp_path / "alone", UPDATES, *factored)
+    names = {name for state in expected["last_optimizer_state"]["state"].values() for name in state}
+    assert names == {"step", "exp_avg", "exp_avg_sq", "rows", "columns"}
+    for world, updates in [(1, 2), (2, 4), (4, 5), (1, UPDATES)]:
+        state = trained(pool, world, binarised, tmp_path / "moved", updates, *factored)
+    assert_same_training(state, expected)
+
+
 def test_bleu_is_the_same_though_sentences_take_different_numbers_of_steps(
     pool: Pool, binarised: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
