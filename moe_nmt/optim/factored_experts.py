@@ -21,7 +21,7 @@ from moe_nmt.optim.fused_adam import FusedAdam, FusedAdamConfig
 
 LEAST = 1e-30  # added to squared gradients: an expert without tokens stays where it is
 LIMIT = 1.0  # of an update's root mean square, in learning rates
-CHUNK = 1 << 22  # numbers of the experts that are updated at once
+CHUNK = 1 << 19  # numbers of the experts that are updated at once, to stay in the cache
 
 
 class AdamWithFactoredExperts(torch.optim.AdamW):
@@ -60,15 +60,19 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
         size = max(1, CHUNK // parameter[0].numel())
         chunks = (x.split(size) for x in (parameter, gradient, state["rows"], state["columns"]))
         for weights, part, rows, columns in zip(*chunks, strict=True):
-            update = update_of(part.float(), rows, columns, beta2, unbiased)
-            weights.mul_(1 - rate * group["weight_decay"])
-            weights.sub_((rate * update).to(weights.dtype))
+            by_row, by_column = scales(part.float(), rows, columns, beta2, unbiased)
+            if group["weight_decay"]:
+                weights.mul_(1 - rate * group["weight_decay"])
+            scaled = part * by_row[:, :, None].to(part.dtype)
+            weights.addcmul_(scaled, by_column[:, None, :].to(part.dtype), value=-rate)
 
 
-def update_of(
+def scales(
     gradient: Tensor, rows: Tensor, columns: Tensor, beta2: float, unbiased: float
-) -> Tensor:
-    """The update of some experts, in learning rates; their running means are brought up to date.
+) -> tuple[Tensor, Tensor]:
+    """What G_ij is multiplied with for the update of some experts, in learning rates: a_i b_j.
+
+    The running means are brought up to date.
 
     Args:
         gradient: [experts, in, out].
@@ -76,14 +80,19 @@ def update_of(
         columns: [experts, out], likewise.
         beta2: decay of the means.
         unbiased: 1 - beta2^step, by which they fall short, having begun at 0.
+
+    Returns:
+        [experts, in] and [experts, out].
     """
-    square = gradient.square().add_(LEAST)
-    rows.lerp_(square.mean(2), 1 - beta2)
-    columns.lerp_(square.mean(1), 1 - beta2)
-    by_row = (rows / rows.mean(1, keepdim=True) / unbiased).rsqrt()[:, :, None]
-    update = gradient * by_row * columns.rsqrt()[:, None, :]
-    root_mean_square = torch.mul(update, update, out=square).mean((1, 2), keepdim=True).sqrt()
-    return update.div_(root_mean_square.div_(LIMIT).clamp_(min=1))
+    square = gradient.square()
+    rows.lerp_(square.mean(2).add_(LEAST), 1 - beta2)
+    columns.lerp_(square.mean(1).add_(LEAST), 1 - beta2)
+    by_row = rows.mean(1, keepdim=True) * unbiased / rows  # 1 / V_ij = by_row_i / C_j
+    # the mean of all G^2 / V, without a pass of its own
+    over_columns = torch.bmm(square, columns.reciprocal()[:, :, None])[:, :, 0]  # [experts, in]
+    mean_square = (over_columns * by_row).sum(1, keepdim=True) / square[0].numel()
+    limit = mean_square.sqrt().div_(LIMIT).clamp_(min=1)
+    return by_row.sqrt() / limit, columns.rsqrt()
 
 
 @register_optimizer("factored_experts", dataclass=FusedAdamConfig)
