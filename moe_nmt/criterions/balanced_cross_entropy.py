@@ -4,12 +4,15 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.modules import AdaptiveSoftmax
 from omegaconf import II
 from torch import Tensor
+from torch.nn import functional
 
 from moe_nmt.errors import UserError
 from moe_nmt.modules.projected_loss import TokenLosses, projected_cross_entropy
@@ -84,11 +87,7 @@ class BalancedCrossEntropy(FairseqCriterion):
         """Returns the summed loss, the size that divides it, and what is logged."""
         features, extra = model(**sample["net_input"], features_only=True)
         is_token = sample["target"].ne(self.padding_idx)  # [batch, target]
-        losses = self.token_losses(
-            features[is_token],
-            model.decoder.output_embedding.weight,
-            sample["target"][is_token],
-        )
+        losses = self.token_losses(features[is_token], model.decoder, sample["target"][is_token])
         sample_size = sample["nsentences"] if self.sentence_avg else sample["ntokens"]
         balance, log = self.balance(extra["routings"])
         loss = losses.smoothed + sample_size * balance
@@ -103,8 +102,11 @@ class BalancedCrossEntropy(FairseqCriterion):
         }
         return loss, sample_size, output
 
-    def token_losses(self, features: Tensor, weight: Tensor, target: Tensor) -> TokenLosses:
-        """Of features [tokens, dim], output embedding [words, dim] and target words [tokens]."""
+    def token_losses(self, features: Tensor, decoder: Any, target: Tensor) -> TokenLosses:
+        """Of features [tokens, dim] and target words [tokens], by the decoder's softmax."""
+        if decoder.adaptive_softmax is not None:
+            return adaptive_cross_entropy(features, decoder.adaptive_softmax, target)
+        weight = decoder.output_embedding.weight  # [words, dim]
         if self.training and self.sampled_words:
             sample = draw(weight.size(0), self.sampled_words, weight.device)
             return sampled_cross_entropy(features, weight, target, sample)
@@ -146,3 +148,15 @@ class BalancedCrossEntropy(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """True: gathering them without summing needs CUDA."""
         return True
+
+
+def adaptive_cross_entropy(
+    features: Tensor, softmax: AdaptiveSoftmax, target: Tensor
+) -> TokenLosses:
+    """The loss by the groups of words that the targets are in: [tokens, dim], [tokens]."""
+    logits, targets = softmax(features, target)
+    loss = features.new_zeros((), dtype=torch.float32)
+    for group, words in zip(logits, targets, strict=True):
+        if words is not None:
+            loss = loss + functional.cross_entropy(group.float(), words, reduction="sum")
+    return TokenLosses(loss, loss.detach())

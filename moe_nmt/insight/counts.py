@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from fairseq.modules import AdaptiveSoftmax
 from torch import nn
 
 from moe_nmt.modules.attention import Attention
@@ -23,7 +24,9 @@ from moe_nmt.moe.workers import shard_of
 def operations(model: Any) -> Counter[str]:
     """Multiply-adds per time step of a model, by kind of layer."""
     counts = layer_operations(model)
-    counts["softmax"] += model.decoder.output_embedding.weight.numel()
+    softmax = model.decoder.adaptive_softmax or model.decoder.output_embedding
+    # of an adaptive one, a word of each group
+    counts["softmax"] += sum(weight.numel() for weight in softmax.parameters())
     return counts
 
 
@@ -64,6 +67,9 @@ def gate_operations(gate: Gate) -> int:
 def parameters(model: nn.Module) -> Counter[str]:
     """Parameters of a model, by kind; shared ones count once."""
     embeddings = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
+    for module in model.modules():
+        if isinstance(module, AdaptiveSoftmax):
+            embeddings.update(module.parameters())
     experts = {p for p in model.parameters() if shard_of(p) is not None}
     total = sum(p.numel() for p in model.parameters())
     counts = Counter(

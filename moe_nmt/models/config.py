@@ -70,6 +70,11 @@ class LSTMMoELanguageModelConfig(MixtureConfig):
     moe_after: str = option(
         "1", "numbers of LSTM layers after which a MoE layer follows, as in '1,2'; '' for none"
     )
+    adaptive_softmax_cutoff: str = option(
+        "",
+        "ends of the groups of words by rank, as in '2000,10000', for fairseq's adaptive softmax: "
+        "rare words have smaller vectors and are computed seldom; '' for one softmax",
+    )
     expert_hidden: int = option(1024, "hidden units of an expert")
     gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
         "noisy-top-k", "how experts are chosen"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.modules import AdaptiveSoftmax
 from torch import Tensor, nn
 
 from moe_nmt.errors import UserError
@@ -29,7 +30,8 @@ class LanguageModelDecoder(RecurrentDecoder):
         dictionary: of the words.
         embedding: of the words read.
         stack: applied to the embedded words.
-        output_embedding: of the words predicted; may be ``embedding`` itself.
+        output_embedding: of the words predicted, may be ``embedding`` itself; or instead of it an
+            adaptive softmax.
         dropout: on the embeddings.
     """
 
@@ -38,7 +40,7 @@ class LanguageModelDecoder(RecurrentDecoder):
         dictionary: Any,
         embedding: nn.Embedding,
         stack: RecurrentStack,
-        output_embedding: nn.Embedding,
+        output_embedding: nn.Embedding | AdaptiveSoftmax,
         dropout: float,
     ) -> None:
         super().__init__(dictionary, embedding, output_embedding)
@@ -148,17 +150,39 @@ def build_model(
     """
     validate(cfg)
     embedding = word_embedding(dictionary, cfg.model_dim)
-    output_embedding = (
-        embedding
-        if cfg.share_decoder_input_output_embed
-        else word_embedding(dictionary, cfg.model_dim)
-    )
+    output: nn.Embedding | AdaptiveSoftmax
+    if cfg.adaptive_softmax_cutoff:
+        output = adaptive_softmax(cfg, len(dictionary))
+    elif cfg.share_decoder_input_output_embed:
+        output = embedding
+    else:
+        output = word_embedding(dictionary, cfg.model_dim)
     stack = RecurrentStack(
         [lstm(cfg.model_dim, cfg.lstm_cells, cfg.model_dim) for _ in range(cfg.lstm_layers)],
         named_mixtures(cfg, "decoder", cfg.lstm_layers, "moe_after", workers),
         cfg.dropout,
     )
-    return cls(LanguageModelDecoder(dictionary, embedding, stack, output_embedding, cfg.dropout))
+    return cls(LanguageModelDecoder(dictionary, embedding, stack, output, cfg.dropout))
+
+
+def adaptive_softmax(cfg: LSTMMoELanguageModelConfig, words: int) -> AdaptiveSoftmax:
+    """fairseq's softmax by groups of words, whose ends are an option.
+
+    Raises:
+        ValueError: they are no ascending numbers within the vocabulary.
+    """
+    option = f"--adaptive-softmax-cutoff {cfg.adaptive_softmax_cutoff!r}"
+    if cfg.share_decoder_input_output_embed:
+        raise ValueError(f"{option} and --share-decoder-input-output-embed exclude each other")
+    try:
+        ends = [int(end) for end in cfg.adaptive_softmax_cutoff.split(",")]
+    except ValueError:
+        raise ValueError(f"{option}: name ends of groups of words, as in 2000,10000") from None
+    if ends != sorted(set(ends)) or not 1 <= ends[0] <= ends[-1] < words:
+        raise ValueError(f"{option}: the ends have to ascend, from 1 to {words - 1}")
+    if cfg.model_dim < 4 ** len(ends):
+        raise ValueError(f"{option} has too many groups for --model-dim {cfg.model_dim}")
+    return AdaptiveSoftmax(words, cfg.model_dim, ends, cfg.dropout)
 
 
 register_architectures(NAME, LANGUAGE_MODELS)

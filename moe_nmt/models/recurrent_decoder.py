@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from fairseq import utils
 from fairseq.models import FairseqIncrementalDecoder
+from fairseq.modules import AdaptiveSoftmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,24 +17,36 @@ STATE = "decoder_state"
 class RecurrentDecoder(FairseqIncrementalDecoder):
     """Predicts the next word at every position.
 
-    In a search, what it keeps between two steps is a tuple of parts with ``index_select``.
+    fairseq computes probabilities by its ``adaptive_softmax`` where there is one.  In a search,
+    what it keeps between two steps is a tuple of parts with ``index_select``.
 
     Args:
         dictionary: of the words predicted.
         embedding: of the words read.
-        output_embedding: of the words predicted; may be ``embedding`` itself.
+        output_embedding: of the words predicted, may be ``embedding`` itself; or instead of it an
+            adaptive softmax.
     """
 
     def __init__(
-        self, dictionary: Any, embedding: nn.Embedding, output_embedding: nn.Embedding
+        self,
+        dictionary: Any,
+        embedding: nn.Embedding,
+        output_embedding: nn.Embedding | AdaptiveSoftmax,
     ) -> None:
         super().__init__(dictionary)
         self.padding_idx: int = dictionary.pad()
         self.embedding = embedding
-        self.output_embedding = output_embedding
+        self.output_embedding: nn.Embedding | None = None
+        self.adaptive_softmax: AdaptiveSoftmax | None = None
+        if isinstance(output_embedding, AdaptiveSoftmax):
+            self.adaptive_softmax = output_embedding
+        else:
+            self.output_embedding = output_embedding
 
     def output_layer(self, features: Tensor) -> Tensor:
-        """[..., dim] -> logits [..., words]."""
+        """[..., dim] -> logits [..., words]; the features themselves for an adaptive softmax."""
+        if self.output_embedding is None:
+            return features
         return F.linear(features, self.output_embedding.weight)
 
     def get_state(self, incremental_state: dict[str, Any] | None) -> Any:

@@ -106,6 +106,14 @@ def ends_at_rate_zero(cfg: Any) -> bool:
 
 RULES = [
     Rule(
+        lambda cfg: (
+            value(cfg.model, "adaptive_softmax_cutoff")
+            and (value(cfg.criterion, "sampled_words") or value(cfg.criterion, "label_smoothing"))
+        ),
+        "--adaptive-softmax-cutoff computes the softmax by groups of words: leave out "
+        "--sampled-words and --label-smoothing",
+    ),
+    Rule(
         lambda cfg: cfg.dataset.max_tokens is None and cfg.dataset.batch_size is None,
         "a batch has no size: give --max-tokens N, subwords of a side, or --batch-size N",
     ),

@@ -6,7 +6,15 @@ import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from fairseq.logging import metrics
-from small_models import MIXTURES, build, collate, dictionary, sentences, task_of
+from small_models import (
+    MIXTURES,
+    build,
+    build_language_model,
+    collate,
+    dictionary,
+    sentences,
+    task_of,
+)
 from torch import Tensor
 
 from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
@@ -158,3 +166,20 @@ def test_sampling_refuses_what_it_cannot_do() -> None:
         criterion(smoothing=0.1, sampled_words=5)
     with pytest.raises(UserError, match="--sampled-words cannot be negative, as -1 is"):
         criterion(smoothing=0.0, sampled_words=-1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_adaptive_softmax_gives_the_loss_of_its_probabilities(training: bool) -> None:
+    model = build_language_model(adaptive_softmax_cutoff="7,12").train(training)
+    tokens = BATCH["net_input"]["prev_output_tokens"]
+    batch = {**BATCH, "net_input": {"src_tokens": tokens}}
+    torch.manual_seed(3)
+    loss, _, log = criterion(smoothing=0.0, importance=0.0, load=0.0)(model, batch)
+    torch.manual_seed(3)
+    output = model(tokens)
+    log_p = model.get_normalized_probs(output, log_probs=True)
+    is_word = BATCH["target"].ne(1)
+    expected = -log_p.gather(2, BATCH["target"][:, :, None])[:, :, 0][is_word].sum()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(log["nll_loss"], expected.detach())
+    torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(tokens.shape))

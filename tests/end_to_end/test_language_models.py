@@ -26,6 +26,7 @@ SMALL = [
     *("--arch", "lstm_moe_lm_tiny", "--model-dim", "32", "--lstm-cells", "32"),
     *("--expert-hidden", "32", "--experts", "4"),
 ]
+ADAPTIVE = ["--adaptive-softmax-cutoff", "100,500"]
 BREAKS = {
     "eos": ["--sample-break-mode", "eos", "--max-tokens", "1000"],
     "complete": ["--sample-break-mode", "complete", "--tokens-per-sample", "40"],
@@ -184,6 +185,16 @@ def test_beginnings_are_gone_on_with(
             assert found[number].split()[0] == line.split()[0]
 
 
+def test_every_softmax_is_evaluated_whole(text: Path, tmp_path: Path, caplog: Any) -> None:
+    """Trained on a sample or by groups, fairseq-eval-lm finds the loss of the last validation."""
+    for name, options in [("sampled", ["--sampled-words", "200"]), ("adaptive", ADAPTIVE)]:
+        with caplog.at_level("INFO"):
+            last = train(text, tmp_path / name, *batches("eos"), *options, "--max-update", "20")
+        loss = float(re.findall(r'"valid_nll_loss": "([\d.]+)"', caplog.text)[-1])
+        evaluation = [*batches("eos"), "--gen-subset", "valid"]
+        assert evaluate(text, last, *evaluation, caplog=caplog)[1] == pytest.approx(loss, abs=2e-3)
+
+
 def test_validation_counts_words_of_subwords(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,6 +251,10 @@ def test_several_workers_train_as_one(
         (["--carry-state", *batches("eos")], "it needs --sample-break-mode none"),
         ([*batches("eos"), "--moe-after", "9"], "the layers are numbered from 1 to 2"),
         ([*batches("eos"), "--output-dictionary-size", "50"], "--output-dictionary-size"),
+        (
+            [*batches("eos"), "--adaptive-softmax-cutoff", "50", "--label-smoothing", "0.1"],
+            "leave out --sampled-words and --label-smoothing",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(

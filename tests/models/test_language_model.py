@@ -26,6 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "none": {"moe_after": ""},
     "stacked": {"lstm_layers": 3, "moe_after": "1,2", "lstm_cells": 24},
     "deep": {"expert_depth": 3},
+    "adaptive": {"adaptive_softmax_cutoff": "7,12"},
     "tied": {"share_decoder_input_output_embed": True},
 }
 
@@ -115,6 +116,14 @@ def test_what_fairseq_asks_of_a_language_model() -> None:
         ({"dropout": 1.0}, r"--dropout must be in \[0, 1\), not 1.0"),
         ({"lstm_cells": 8}, "an LSTM cannot project its 8 cells up to 16"),
         ({"k": 5}, "k must be between 1 and the 4 experts"),
+        ({"adaptive_softmax_cutoff": "7,x"}, "'7,x': name ends of groups of words, as in"),
+        ({"adaptive_softmax_cutoff": "9,7"}, "'9,7': the ends have to ascend, from 1 to 19"),
+        ({"adaptive_softmax_cutoff": "7,20"}, "the ends have to ascend, from 1 to 19"),
+        ({"adaptive_softmax_cutoff": "3,5,9"}, "too many groups for --model-dim 16"),
+        (
+            {"adaptive_softmax_cutoff": "7", "share_decoder_input_output_embed": True},
+            "exclude each other",
+        ),
         ({"expert_groups": 3}, "4 experts cannot be divided evenly into 3 groups"),
     ],
 )
