@@ -6,7 +6,9 @@ The library raises ``UserError``.  Two doors turn it into a sentence and an exit
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,10 +35,16 @@ class LimitError(ValueError):
 def ending_in_a_sentence() -> Iterator[None]:
     """Ends the process with a user's mistake as its last words, and status 1.
 
-    Ctrl-C ends it without words, and with the status of what the signal ends.
+    Ctrl-C ends it without words, and with the status of what the signal ends; so does whoever reads
+    its output and goes.
     """
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is left in the buffer has nobody to go to, either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
     except UserError as error:

@@ -21,8 +21,9 @@ def average(paths: Sequence[Path]) -> dict[str, Any]:
     """
     state: dict[str, Any] = {}
     sums: dict[str, Tensor] = {}
+    files = [path.resolve() for path in paths]
     for path in paths:
-        if paths.count(path) > 1:
+        if files.count(path.resolve()) > 1:
             raise UserError(f"{path} is named twice: it would count twice in the mean")
         state = read(path)
         refuse_sharded(path, state)

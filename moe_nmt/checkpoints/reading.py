@@ -62,7 +62,7 @@ def read(path: Path) -> dict[str, Any]:
     with refusing_bad_files(str(path)):
         state: Any = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     model = state.get("model") if isinstance(state, dict) else None
-    if not isinstance(model, dict) or not all(map(torch.is_tensor, model.values())):
+    if not isinstance(model, dict) or not model or not all(map(torch.is_tensor, model.values())):
         raise UserError(f"{path} is no fairseq checkpoint: it holds no model")
     return dict(state)
 
@@ -70,13 +70,16 @@ def read(path: Path) -> dict[str, Any]:
 @contextmanager
 def refusing_bad_files(path: str) -> Iterator[None]:
     """Stops unless a file is a whole zip archive of harmless values, as torch.save writes it."""
+    damaged = (
+        f"{path} is not a whole checkpoint: it was cut off or is another kind of "
+        "file; use an earlier checkpoint of the same folder"
+    )
     if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path} is not a whole checkpoint: it was cut off or is another kind of "
-            "file; use an earlier checkpoint of the same folder"
-        )
+        raise UserError(damaged)
     try:
         yield
+    except RuntimeError as error:  # an archive of something else, or a damaged one
+        raise UserError(damaged) from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} holds more than tensors and plain values, so that reading it may run "

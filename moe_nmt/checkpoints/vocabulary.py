@@ -36,7 +36,23 @@ def dictionaries_of(folder: Path) -> tuple[Dictionary, Dictionary]:
     for path in (source, target):
         if not path.is_file():
             raise UserError(f"{folder} has no {path.name}: binarise the text again")
-    return Dictionary.load(str(source)), Dictionary.load(str(target))
+    return dictionary(source), dictionary(target)
+
+
+def dictionary(path: Path) -> Dictionary:
+    """A file of words and their counts, as fairseq-preprocess writes it.
+
+    Raises:
+        UserError: it is missing, or another kind of file.
+    """
+    try:
+        return Dictionary.load(str(path))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except Exception as error:  # fairseq raises it for what is not UTF-8
+        raise UserError(
+            f"{path} is no dictionary, a word and its count a line: get it again"
+        ) from error
 
 
 def extended(

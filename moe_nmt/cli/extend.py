@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
+from moe_nmt.cli.numbers import seed
 from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.outputs import refuse_overwriting
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="that the checkpoint was trained on; default: as it says",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="default %(default)s")
+    parser.add_argument("--seed", type=seed, default=1, metavar="N", help="default %(default)s")
     return parser
 
 
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from moe_nmt.checkpoints.vocabulary import extended
     from moe_nmt.checkpoints.writing import save
 
+    refuse_overwriting([args.output], [args.checkpoint])
     allow_fairseq_types()
     state, fresh = extended(args.checkpoint, args.old_data, args.data, args.seed)
     save(state, args.output)

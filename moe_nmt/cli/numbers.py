@@ -10,3 +10,10 @@ def positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
     return number
+
+
+def seed(text: str) -> int:
+    """A number that every generator takes: of 32 bits."""
+    if not 0 <= (number := int(text)) < 1 << 32:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {(1 << 32) - 1}, not {number}")
+    return number

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from moe_nmt.cli import command_parser
+from moe_nmt.cli.numbers import seed
 from moe_nmt.corpus.preparation.preparation import Settings
 from moe_nmt.corpus.preparation.prepare import prepare
 from moe_nmt.corpus.preparation.reuse import Reused, find_dictionaries, method_of
@@ -145,7 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="add what these lack of the training text's subwords at their ends, up to "
         "--vocabulary, if that is given",
     )
-    parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    parser.add_argument("--seed", type=seed, default=1, help="default %(default)s")
     parser.add_argument(
         "--workers",
         type=int,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.scoring import Request, score
 from moe_nmt.evaluation.tokenizers import OF_SACREBLEU, TOKENIZERS
+from moe_nmt.files.outputs import refuse_overwriting
 from moe_nmt.files.pipes import copied_pipes
 from moe_nmt.files.text import write_text
 
@@ -109,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if min(args.samples, args.trials) < 1:
         parser.error("--samples and --trials must be at least 1")
     given = [*args.reference, *(path for _, paths in named for path in paths)]
+    refuse_overwriting([args.json], [*given, *chain.from_iterable(args.forced or []), args.source])
     with copied_pipes(given) as readable:
         references, files = readable[: len(args.reference)], iter(readable[len(args.reference) :])
         systems = [(name, [next(files) for _ in paths]) for name, paths in named]

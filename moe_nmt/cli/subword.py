@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
-from moe_nmt.cli.numbers import positive
+from moe_nmt.cli.numbers import positive, seed
 from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.corpus.subwords.sentence_pieces import LONGEST
 from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn, undoing
@@ -15,6 +15,7 @@ from moe_nmt.corpus.subwords.vocabulary_size import default_vocabulary
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.generated import write_translations
 from moe_nmt.files.each_line import rewrite
+from moe_nmt.files.outputs import refuse_overwriting
 from moe_nmt.files.parallel import available_cores
 from moe_nmt.files.pipes import copied_pipes
 from moe_nmt.files.text import check_same_count, count_lines, read_text, write_lines
@@ -42,7 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--vocabulary", type=int, metavar="N", help="subwords; default by the size of the text"
     )
     command.add_argument(
-        "--sample", type=int, metavar="N", help="read about N lines of all files, drawn by --seed"
+        "--sample",
+        type=positive,
+        metavar="N",
+        help="read about N lines of all files, drawn by --seed",
     )
     command.add_argument(
         "--character-coverage",
@@ -66,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SYMBOL",
         help="own symbols, <2de>, say, that are kept whole",
     )
-    command.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    command.add_argument("--seed", type=seed, default=1, help="default %(default)s")
 
     command = add(commands, "apply", "writes each file's sentences, normalised, as subwords")
     command.add_argument("--model", type=Path, required=True)
@@ -86,7 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="sentencepiece: smoothing of the sampling, smaller is more varied; "
         "bpe: probability of dropping a merge; default %(default)s",
     )
-    command.add_argument("--seed", type=int, default=1, help="of the sampling, default %(default)s")
+    command.add_argument(
+        "--seed", type=seed, default=1, help="of the sampling, default %(default)s"
+    )
     add_workers(command)
 
     add_files(add(commands, "undo", "joins the subwords of each file to text, or to tokens"))
@@ -126,7 +132,7 @@ def add_workers(command: argparse.ArgumentParser) -> None:
     """How many processes."""
     command.add_argument(
         "--workers",
-        type=int,
+        type=positive,
         default=available_cores(),
         metavar="N",
         help="processes, default %(default)s",
@@ -140,7 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.command not in ("learn", "text") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
-    with copied_pipes(args.input if isinstance(args.input, list) else [args.input]) as inputs:
+    given = args.input if isinstance(args.input, list) else [args.input]
+    outputs = args.output if isinstance(args.output, list) else [args.output]
+    refuse_overwriting(outputs, [*given, getattr(args, "model", None)])
+    with copied_pipes(given) as inputs:
         run(args, inputs)
 
 

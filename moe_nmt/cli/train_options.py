@@ -25,10 +25,11 @@ def train_options(configuration: Mapping[str, Mapping[str, Any]]) -> Iterator[st
         if section in LEFT_OUT:
             continue
         for key, value in values.items():
-            if key not in PATHS:
+            if key not in PATHS and value is not False:  # which a switch has unless it is named
                 name = section if key == "_name" else key
                 yield f"--{name.replace('_', '-')}"
-                yield ",".join(map(str, value)) if isinstance(value, list) else str(value)
+                if value is not True:
+                    yield ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @ending_in_a_sentence()

@@ -10,7 +10,7 @@ from moe_nmt.cli import command_parser
 from moe_nmt.cli.model_options import add_model_options, loaded
 from moe_nmt.cli.numbers import positive
 from moe_nmt.cli.search_options import add_search_options, given, limits_of_options
-from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.errors import UserError, ending_in_a_sentence
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from moe_nmt.translation.stream import Columns, Options, translate_stream
 
+    if sys.stdin is None or sys.stdout is None:
+        raise UserError("the standard input or output is closed: there is nothing to translate")
     translator = loaded(args)
     options = Options(
         columns=Columns(args.nbest, args.scores, args.alignment, args.json_lines),

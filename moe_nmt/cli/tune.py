@@ -15,6 +15,7 @@ from moe_nmt.evaluation.rescoring import read_n_best
 from moe_nmt.evaluation.systems import References, generated_file
 from moe_nmt.evaluation.tokenizers import TOKENIZERS, tokenizer, usual
 from moe_nmt.evaluation.tuning import Surface, surface
+from moe_nmt.files.outputs import refuse_overwriting
 from moe_nmt.files.pipes import copied_pipes
 from moe_nmt.files.text import write_text
 
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     alphas, betas = sorted(set(args.alpha)), sorted(set(args.beta))
     if not all(0 <= value < math.inf for value in (*alphas, *betas)):
         parser.error("--alpha and --beta take numbers of 0 or more")
+    refuse_overwriting([args.json, args.plot], [*args.reference, args.lists])
     with copied_pipes([*args.reference, args.lists]) as (*reference_files, lists):
         found = tried(args, alphas, betas, reference_files, lists)
     print(found)

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -22,7 +22,7 @@ from moe_nmt.errors import UserError
 from moe_nmt.serving.batcher import Batcher, BusyError
 from moe_nmt.translation.explain import experts_of
 from moe_nmt.translation.translation import Translation
-from moe_nmt.translation.translator import Translator
+from moe_nmt.translation.translator import Translator, has_surrogates
 
 # The page's parts, and what browsers may do with them: nothing from elsewhere.
 PAGE = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}
@@ -132,17 +132,20 @@ def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> 
 
 async def body_of(request: Request, most: int) -> Any:
     """What a request holds, read no further than it may be long."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":  # which a page from elsewhere cannot send unasked
         raise HTTPException(415, "send application/json")
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise HTTPException(413, f"the request is longer than {most} bytes")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                raise HTTPException(413, f"the request is longer than {most} bytes")
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the request was not sent to its end") from error
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"this is no JSON: {error}") from error
 
 
@@ -155,6 +158,8 @@ def wanted(said: Any, limits: Limits) -> tuple[list[str], bool]:
     texts = [said["text"]] if "text" in said else said["texts"]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise HTTPException(422, '"text" is a string, "texts" a list of strings')
+    if any(map(has_surrogates, texts)):
+        raise HTTPException(422, "a sentence has half a character, a lone surrogate")
     if not isinstance(said.get("experts", False), bool):
         raise HTTPException(422, '"experts" is true or false')
     if len(texts) > limits.texts:

@@ -37,6 +37,8 @@ class Side:
         ):
             if value not in known:
                 raise ValueError(f"{what} must be one of {', '.join(known)}, not {value!r}")
+        if not isinstance(self.language, str) or not self.language:
+            raise ValueError(f"a language must be a code such as en, not {self.language!r}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,13 @@ class Description:
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.files, dict):
+            raise TypeError(f"files must be named, not {self.files!r}")
+        for name, packed in self.files.items():
+            if not isinstance(packed, dict) or not packed.keys() >= {"bytes", "sha256"}:
+                raise TypeError(f"{name!r} must have its bytes and sha256, not {packed!r}")
+
     def write(self, path: Path) -> None:
         """Writes the file."""
         values = {"format": FORMAT, **asdict(self), "search": self.search.as_json()}
@@ -75,7 +84,7 @@ class Description:
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{path.parent} is no model folder, as {path.name} in it cannot be read: "
                 "make one with moe-nmt-pack"

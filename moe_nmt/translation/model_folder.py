@@ -18,9 +18,11 @@ from typing import Any
 import safetensors
 import torch
 from fairseq.data import Dictionary
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from moe_nmt.checkpoints.vocabulary import dictionary
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.errors import UserError
@@ -28,11 +30,13 @@ from moe_nmt.files.hashes import sha256
 from moe_nmt.models.config import GNMTMoEConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel, build_model
 from moe_nmt.translation.description import Description, Side
-from moe_nmt.translation.text import KINDS, SourceText, TargetText
+from moe_nmt.translation.text import KINDS, WORDS, SourceText, TargetText
 from moe_nmt.translation.translator import Languages
 
 DESCRIPTION, WEIGHTS, CARD = "model.json", "model.safetensors", "README.md"
 SOURCE, TARGET, SUBWORDS = "source.dict.txt", "target.dict.txt", "subword.model"
+
+OF_TORCH = RuntimeError, SafetensorError
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class ModelFolder:
         for name in (WEIGHTS, SOURCE, TARGET):
             if name not in folder.description.files:
                 raise UserError(f"{path / DESCRIPTION} names no {name}: make the folder again")
+        kinds = {folder.description.source.pieces, folder.description.target.pieces}
+        if (kinds != {WORDS}) != (SUBWORDS in folder.description.files):
+            raise UserError(
+                f"{path / DESCRIPTION} has pieces {' and '.join(sorted(kinds))}, which do not fit "
+                f"its files, with a {SUBWORDS} or without: make the folder again"
+            )
         return folder
 
     def check(self, file: Path, packed: dict[str, Any]) -> None:
@@ -77,7 +87,7 @@ class ModelFolder:
 
     def dictionaries(self) -> tuple[Dictionary, Dictionary]:
         """Of the source and of the target."""
-        source, target = (Dictionary.load(str(self.path / name)) for name in (SOURCE, TARGET))
+        source, target = (dictionary(self.path / name) for name in (SOURCE, TARGET))
         return source, target
 
     def languages(self) -> Languages:
@@ -95,13 +105,13 @@ class ModelFolder:
 
     def model(self) -> GNMTMoEModel:
         """The model, in float32 on the CPU, to translate with."""
-        weights = load_file(self.path / WEIGHTS)
         try:
+            weights = load_file(self.path / WEIGHTS)
             config = GNMTMoEConfig(**self.description.model)
             with torch.device("meta"):  # no time is lost on weights that are replaced at once
                 model = build_model(GNMTMoEModel, config, *self.dictionaries())
             load_weights(model, weights)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError, *OF_TORCH) as error:
             raise UserError(
                 f"{self.path / WEIGHTS} is not of the model in {DESCRIPTION} ({error}): "
                 "make the folder again"

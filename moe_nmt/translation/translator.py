@@ -196,7 +196,14 @@ def list_of_strings(texts: Iterable[str]) -> list[str]:
     for text in texts:
         if not isinstance(text, str):
             raise TypeError(f"texts must be strings, not {type(text).__name__}: {text!r:.40}")
+        if has_surrogates(text):
+            raise ValueError(f"texts must be of whole characters: {text!r:.40} has half of one")
     return texts
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether a string holds halves of characters, which no encoding takes."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:

@@ -122,7 +122,9 @@ def test_best_takes_a_checkpoint_under_two_names_once(tmp_path: Path) -> None:
     validated(tmp_path / "checkpoint4.pt", 400, 2.0)
     kept = validated(tmp_path / "checkpoint.best_loss_1.9990.pt", 200, 1.999)
     validated(tmp_path / "checkpoint2.pt", 200, 1.999)
-    torch.save({"model": {}}, tmp_path / "checkpoint5.pt")  # nobody knows how good
+    torch.save(
+        {"model": {"x": torch.zeros(1)}}, tmp_path / "checkpoint5.pt"
+    )  # nobody knows how good
     assert best(tmp_path, 2) == [kept, tmp_path / "checkpoint3.pt"]  # the earlier of the equal
     with pytest.raises(UserError) as stop:
         best(tmp_path, 4)
@@ -203,7 +205,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(checkpoints: Path) -> None:
     for state in ({"weight": torch.zeros(1)}, {"model": 5}, {"model": {"a": "x"}}):
         torch.save(state, other)
         assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)
-    for state in (torch.ones(3), "model", [1]):
+    for state in (torch.ones(3), "model", [1], {"model": {}}):
         torch.save(state, other)
         assert f"{other} is no fairseq checkpoint: it holds no model" in refused(other)
 
@@ -214,6 +216,9 @@ def test_what_would_count_twice_or_be_lost_is_refused(
     copy = shutil.copy(checkpoint, tmp_path / "copy.pt")
     with pytest.raises(SystemExit, match="is named twice: it would count twice in the mean"):
         main([str(copy), str(copy), "--output", str(tmp_path / "out.pt")])
+    spelled = tmp_path / ".." / tmp_path.name / "copy.pt"
+    with pytest.raises(SystemExit, match="is named twice: it would count twice in the mean"):
+        main([str(copy), str(spelled), "--output", str(tmp_path / "out.pt")])
     with pytest.raises(SystemExit) as stop:
         main([str(copy), "--output", str(copy)])
     assert stop.value.code == 2

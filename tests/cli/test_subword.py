@@ -4,6 +4,8 @@ import pytest
 from commands import usage_error
 
 from moe_nmt.cli.subword import main
+from moe_nmt.corpus.subwords.subword import load
+from moe_nmt.errors import UserError
 
 
 @pytest.fixture
@@ -81,3 +83,51 @@ def test_wrong_options(options: str, message: str, capsys: pytest.CaptureFixture
 def test_a_missing_file(folder: Path) -> None:
     with pytest.raises(SystemExit, match="moe_nmt: cannot read absent: No such file"):
         main(["learn", "--input", "absent", "--output", "model"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("learn --input t --output t --vocabulary 9", "t is an input too and would be lost"),
+        ("apply --model m --input t --output link", "link is an input too and would be lost"),
+        ("apply --model m --input t --output m", "m is an input too"),
+        ("apply --model m --input t t --output x ./x", "x is named for two outputs: give each its"),
+        ("undo --input t --output sub/../t", "is an input too"),
+    ],
+)
+def test_no_input_is_written_over(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("t", "m"):
+        Path(name).write_text("a dog\n")
+    Path("sub").mkdir()
+    Path("link").symlink_to("t")
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    assert message in str(stop.value)
+    assert Path("t").read_text() == Path("m").read_text() == "a dog\n"
+    assert not Path("x").exists()
+
+
+@pytest.mark.parametrize("model", ["", "#version: 0.2\nen\n"])
+def test_what_is_no_model_is_a_users_error(model: str, tmp_path: Path) -> None:
+    """subword-nmt ends the process, and SentencePiece takes nothing for a model."""
+    (tmp_path / "model").write_text(model)
+    with pytest.raises(UserError, match="model is no model of subwords: make it with"):
+        load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("apply --model m --input t --output x --workers 0", "must be at least 1, not 0"),
+        ("learn --input t --output x --seed -1", "must be from 0 to 4294967295, not -1"),
+        ("learn --input t --output x --seed 4294967296", "must be from 0 to 4294967295"),
+        ("learn --input t --output x --sample 0", "must be at least 1, not 0"),
+    ],
+)
+def test_numbers_out_of_their_limits(
+    options: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in usage_error(main, options, capsys)

@@ -40,7 +40,7 @@ def training_step(
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Loss, logged figures and gradients of a step with noise that is the same each time."""
     words = dictionary()
-    criterion = BalancedCrossEntropy(task_of(words, words), 0.1, 1.0, 1.0, False)
+    criterion = BalancedCrossEntropy(task_of(words, words), 0.1, 1.0, 1.0, 0, False)
     model.zero_grad()
     torch.manual_seed(3)
     loss, _, log = criterion(model.train(), collate(SOURCES, TARGETS, more_padding))

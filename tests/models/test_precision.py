@@ -12,7 +12,7 @@ from moe_nmt.models.gnmt_moe import GNMTMoEModel
 def step(model: GNMTMoEModel, enabled: bool) -> tuple[Tensor, Tensor]:
     """The loss per word and the gradient of the output embedding."""
     words = dictionary()
-    criterion = BalancedCrossEntropy(task_of(words, words), 0.1, 0.01, 0.01, False)
+    criterion = BalancedCrossEntropy(task_of(words, words), 0.1, 0.01, 0.01, 0, False)
     batch = collate(sentences(5, 3, 9), sentences(6, 4, 2, seed=2))
     model.zero_grad()
     torch.manual_seed(3)

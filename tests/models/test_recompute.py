@@ -13,7 +13,7 @@ def step(mixture: str, recompute: bool) -> tuple[Tensor, dict[str, Tensor], int,
     options: dict[str, object] = {**MIXTURES[mixture], "dropout": 0.2}
     model = build(recompute_experts=recompute, **options).train()
     words = dictionary()
-    criterion = BalancedCrossEntropy(task_of(words, words), 0.1, 0.1, 0.1, False)
+    criterion = BalancedCrossEntropy(task_of(words, words), 0.1, 0.1, 0.1, 0, False)
     batch = collate(sentences(5, 3, 9), sentences(6, 4, 2, seed=2))
     kept = 0
 

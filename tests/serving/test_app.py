@@ -68,6 +68,16 @@ def test_experts_and_attention(client: TestClient) -> None:
     [
         ({"content": "{", "headers": {"content-type": "application/json"}}, 400, "no JSON"),
         ({"content": b"\xff", "headers": {"content-type": "application/json"}}, 400, "no JSON"),
+        (
+            {"content": '{"text": "\\ud800"}', "headers": {"content-type": "Application/JSON"}},
+            422,
+            "half a character",
+        ),
+        (
+            {"content": "[" * 1999, "headers": {"content-type": "application/json"}},
+            400,
+            "this is no JSON",
+        ),
         ({"content": '{"text": "a"}'}, 415, "send application/json"),
         ({"json": []}, 422, "send {"),
         ({"json": {}}, 422, 'send either "text" or "texts"'),

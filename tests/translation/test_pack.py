@@ -219,7 +219,9 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 def test_a_file_that_was_changed_is_refused(copied: Path, name: str) -> None:
     with (copied / name).open("r+b") as file:
         file.seek(-2, 2)
-        file.write(b"?")
+        (byte,) = file.read(1)
+        file.seek(-2, 2)
+        file.write(bytes([byte ^ 1]))
     with pytest.raises(UserError, match=rf"{name} is not the file that was packed: get it again"):
         load(copied)
     (copied / name).unlink()
@@ -237,8 +239,20 @@ def test_a_file_that_was_changed_is_refused(copied: Path, name: str) -> None:
         (lambda said: said["source"].update(tokenizer="x"), "tokenizer must be one of none, moses"),
         (lambda said: said["search"].update(beam="x"), "is not as moe-nmt-pack writes it"),
         (lambda said: said["search"].update(other=1), "is not as moe-nmt-pack writes it"),
+        (lambda said: said["source"].update(language=3), "a language must be a code such as en"),
+        (
+            lambda said: said["target"].update(pieces="of sentences"),
+            "pieces of sentences and words",
+        ),
+        (lambda said: said.update(files=None), "files must be named, not None"),
+        (lambda said: said["files"].update(x={}), "'x' must have its bytes and sha256, not {}"),
+        (lambda said: said["model"].update(attention=3), "is not of the model in model.json"),
+        (lambda said: said["model"].update(encoder_moe_after=2), "is not of the model in model"),
         (lambda said: said["files"].pop("model.safetensors"), "names no model.safetensors"),
-        (lambda said: said["files"].update({"../x": {}}), "names a file elsewhere"),
+        (
+            lambda said: said["files"].update({"../x": {"bytes": 0, "sha256": ""}}),
+            "names a file elsewhere",
+        ),
         (lambda said: said["model"].update(experts=8), "is not of the model in model.json"),
         (lambda said: said["model"].update(other=8), "is not of the model in model.json"),
         (lambda said: said["model"].update(decoder_layers=3), "is not of the model in model.json"),
@@ -252,7 +266,18 @@ def test_a_description_that_was_changed_is_refused(copied: Path, change: Any, wo
         load(copied)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", "\xff"])
+@pytest.mark.parametrize("name", ["model.safetensors", "source.dict.txt"])
+@pytest.mark.parametrize("data", [b"", b"x", b"\xff\xfe\x00"])
+def test_a_damaged_file_of_the_right_hash_is_refused(copied: Path, name: str, data: bytes) -> None:
+    (copied / name).write_bytes(data)
+    said = description_of(copied)
+    said["files"][name] = {"bytes": len(data), "sha256": sha256(copied / name)}
+    (copied / "model.json").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(UserError, match=r"model in model\.json|is no dictionary"):
+        load(copied)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", "\xff", "[" * 100_000])
 def test_a_description_that_is_none_is_refused(copied: Path, text: str) -> None:
     (copied / "model.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=r"model\.json"):

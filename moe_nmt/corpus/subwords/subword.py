@@ -98,10 +98,12 @@ def load(path: Path, seed: int = 1) -> Segmenter:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     try:
+        if not model:
+            raise RuntimeError("SentencePiece takes it, and then can do nothing")
         if model.startswith(VERSION.encode()):
             return BytePairs(model, seed)
         return SentencePieces(model, seed)
-    except (RuntimeError, UnicodeDecodeError) as error:
+    except (RuntimeError, UnicodeDecodeError, SystemExit) as error:  # subword-nmt exits
         raise UserError(
             f"{path} is no model of subwords: make it with moe-nmt-subword learn"
         ) from error
