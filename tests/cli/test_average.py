@@ -101,7 +101,8 @@ def validated(
     choice = {"checkpoint": {"maximize_best_checkpoint_metric": maximize}}
     extra = {} if value is None else {"val_loss": value}
     history = [{"num_updates": update}]
-    state = {"cfg": choice, "extra_state": extra, "optimizer_history": history, "model": model}
+    state = {"cfg": choice, "extra_state": extra, "optimizer_history": history}
+    state["model"] = model or {"weight": torch.zeros(1)}
     torch.save(state, path)
     return path
 
