@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moe_nmt.cli.numbers import positive
+from moe_nmt.cli.numbers import threads
 
 if TYPE_CHECKING:
     from moe_nmt.translation.translator import Translator
@@ -22,7 +22,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="of moe-nmt-pack; several are an ensemble",
     )
     group = parser.add_argument_group("how to compute")
-    group.add_argument("--threads", type=positive, metavar="N", help="of the CPU; default: all")
+    group.add_argument("--threads", type=threads, metavar="N", help="of the CPU; default: all")
     group.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     group.add_argument("--device", metavar="NAME", help="default: a GPU where there is one, or cpu")
 

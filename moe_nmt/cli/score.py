@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
+from moe_nmt.cli.numbers import draws
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.evaluation.scoring import Request, score
 from moe_nmt.evaluation.tokenizers import OF_SACREBLEU, TOKENIZERS
@@ -73,10 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--significance", action="store_true", help="tests each system against the first"
     )
     parser.add_argument(
-        "--samples", type=int, default=1000, metavar="N", help="of the bootstrap, %(default)s"
+        "--samples", type=draws, default=1000, metavar="N", help="of the bootstrap, %(default)s"
     )
     parser.add_argument(
-        "--trials", type=int, default=10000, metavar="N", help="of randomisation, %(default)s"
+        "--trials", type=draws, default=10000, metavar="N", help="of randomisation, %(default)s"
     )
     parser.add_argument("--comet", type=Path, metavar="FOLDER", help="a COMET model")
     parser.add_argument(
@@ -108,14 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--tokenizer none is for multi-bleu alone")
     if args.significance and (len(named) < 2 or any(len(files) > 1 for _, files in named)):
         parser.error("--significance compares two or more systems of one FILE each")
-    if min(args.samples, args.trials) < 1:
-        parser.error("--samples and --trials must be at least 1")
-    given = [*args.reference, *(path for _, paths in named for path in paths)]
-    refuse_overwriting([args.json], [*given, *chain.from_iterable(args.forced or []), args.source])
-    with copied_pipes(given) as readable:
-        references, files = readable[: len(args.reference)], iter(readable[len(args.reference) :])
-        systems = [(name, [next(files) for _ in paths]) for name, paths in named]
-        report = score(request_of(args, systems, references))
+    groups = [args.reference, *(paths for _, paths in named), *args.forced]
+    given = [*chain.from_iterable(groups)]
+    refuse_overwriting([args.json], [*given, args.source])
+    with copied_pipes(given) as copies:
+        paths = iter(copies)
+        references, *others = [[next(paths) for _ in group] for group in groups]
+        systems = [(name, files) for (name, _), files in zip(named, others, strict=False)]
+        report = score(request_of(args, systems, references, others[len(named) :]))
     print(report)
     if args.json is not None:
         figures = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
@@ -126,12 +127,13 @@ def request_of(
     args: argparse.Namespace,
     systems: Sequence[tuple[str, Sequence[Path]]],
     references: Sequence[Path],
+    forced: Sequence[Sequence[Path]],
 ) -> Request:
     """What the options ask for."""
     return Request(
         systems=systems,
         references=references,
-        forced=args.forced,
+        forced=forced,
         tokenizer=args.tokenizer,
         of_sacrebleu=args.sacrebleu_tokenizer,
         language=args.language,

@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     alphas, betas = sorted(set(args.alpha)), sorted(set(args.beta))
     if not all(0 <= value < math.inf for value in (*alphas, *betas)):
         parser.error("--alpha and --beta take numbers of 0 or more")
+    if args.plot is not None and args.plot.suffix != ".svg":
+        parser.error(f"--plot {args.plot}: the picture is SVG; name a file that ends in .svg")
     refuse_overwriting([args.json, args.plot], [*args.reference, args.lists])
     with copied_pipes([*args.reference, args.lists]) as (*reference_files, lists):
         found = tried(args, alphas, betas, reference_files, lists)

@@ -21,7 +21,8 @@ from moe_nmt.corpus.subwords.subword import undo, undoing
 from moe_nmt.errors import UserError
 from moe_nmt.files.text import count_lines, read_text, write_lines
 
-LINE = re.compile(r"([STHDPA])-(\d+)\t(.*)", re.DOTALL)
+LINE = re.compile(r"([STHDPA])-(\d{1,18})\t(.*)", re.DOTALL)
+LEAST, MOST = -1000, 0.001  # log2-probabilities beyond are none; printed ones are rounded
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,15 @@ class Hypothesis:
         """ln P of each word, the end of the sentence included: [target words].
 
         Raises:
-            ValueError: where there are none, as in a file that was cut off.
+            ValueError: where there are none, or too few, as in a file that was cut off.
         """
-        if not self.positional:
-            raise ValueError("no P-line")
-        return np.array(self.positional.split(" "), dtype=np.float64) * math.log(2)
+        values = np.array(self.positional.split(), dtype=np.float64)
+        # words may be of several subwords, which --post-process has joined
+        if len(values) < len(self.pieces.split()) + 1:
+            raise ValueError("fewer probabilities than words")
+        if not ((values >= LEAST) & (values <= MOST)).all():
+            raise ValueError("numbers that are no logarithms of probabilities")
+        return values * math.log(2)
 
     def attention_matrix(self) -> NDArray[np.float64]:
         """``--print-alignment soft``: [target words, source words], both with the sentence's end.

@@ -57,8 +57,8 @@ def read_perplexity(path: Path, references: References) -> Perplexity:
             values = hypothesis.log_probabilities()
         except ValueError as error:
             raise UserError(
-                f"{path} has no probabilities of sentence {hypothesis.sentence}: was it "
-                "written to the end?"
+                f"{path} has no probabilities of all words of sentence {hypothesis.sentence}: "
+                "was it written to the end?"
             ) from error
         log_p += float(values.sum())
         subwords += len(values)

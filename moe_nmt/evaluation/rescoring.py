@@ -107,8 +107,8 @@ def summary(
         log_p = hypothesis.log_probabilities()
     except ValueError as error:
         raise UserError(
-            f"{generated} has no probabilities of sentence {hypothesis.sentence}: was it "
-            "written to the end?"
+            f"{generated} has no probabilities of all words of sentence {hypothesis.sentence}: "
+            "was it written to the end?"
         ) from error
     covered = 0.0
     if with_coverage:

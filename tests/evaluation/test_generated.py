@@ -46,7 +46,7 @@ def test_every_hypothesis_with_its_lines(generated: Path) -> None:
 
 def test_what_was_not_printed_is_an_error(generated: Path) -> None:
     _, second, third = read_hypotheses(generated)
-    with pytest.raises(ValueError, match="no P-line"):
+    with pytest.raises(ValueError, match="fewer probabilities than words"):
         third.log_probabilities()
     with pytest.raises(ValueError, match="could not convert"):
         second.attention_matrix()

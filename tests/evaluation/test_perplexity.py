@@ -16,6 +16,7 @@ T-0\t▁ja
 H-0\t-1.0\t▁ja
 P-0\t-1.0000 -1.0000
 """
+BAD_VALUES = ("-1.0", "-1.0 nan", "-1.0 inf", "-inf -1.0", "-1.0 5", "-1e9 -1.0", "-1.0 x")
 
 
 @pytest.fixture
@@ -44,7 +45,10 @@ def test_bits_per_subword_and_per_word(references: References) -> None:
     ("text", "message"),
     [
         (FORCED.replace("H-0\t-1.0\t▁ja", "H-0\t-1.0\t▁nein"), "--score-reference"),
-        (FORCED.replace("P-0\t-1.0000 -1.0000\n", ""), "no probabilities of sentence 0"),
+        *(
+            (FORCED.replace("P-0\t-1.0000 -1.0000\n", line), "no probabilities of all words of .* 0")
+            for line in ("", *(f"P-0\t{values}\n" for values in BAD_VALUES))
+        ),
         (FORCED[: FORCED.index("T-0")], "translations of 1 sentences but .* has 2 lines"),
         ("", "translations of 0 sentences"),
     ],

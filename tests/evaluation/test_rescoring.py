@@ -108,10 +108,13 @@ def test_coverage_is_read_only_where_it_counts(references: References) -> None:
         ("A-0\t0.5,0.5 0.5,0.5 0,0.001\n", "", "no soft attention of sentence 0: give"),
         ("0.5,0.5 0.5,0.5 0,0.001", "0-0 1-1", "--print-alignment soft"),
         ("0.5,0.5 0.5,0.5 0,0.001", "0.5,0.5 0.5", "--print-alignment soft"),
-        ("P-0\t-0.5 -0.5 -0.5\n", "", "no probabilities of sentence 0"),
-        ("-0.5 -0.5 -0.5", "-0.5 -0.5 -", "no probabilities of sentence 0"),
+        ("P-0\t-0.5 -0.5 -0.5\n", "", "no probabilities of all words of sentence 0"),
+        ("-0.5 -0.5 -0.5", "-0.5 -0.5 -", "no probabilities of all words of sentence 0"),
+        ("-0.5 -0.5 -0.5", "-0.5 -0.5", "no probabilities of all words of sentence 0"),
+        ("-0.5 -0.5 -0.5", "-0.5 nan -0.5", "no probabilities of all words of sentence 0"),
+        ("-0.5 -0.5 -0.5", "-0.5 5000 -0.5", "no probabilities of all words of sentence 0"),
         ("-0\t", "-2\t", "translate the whole of that file again"),
-        ("▁", "x@@ ", "has subwords left in"),
+        ("▁", "x@@▁", "has subwords left in"),
     ],
 )
 def test_lists_that_cannot_be_used(
@@ -124,7 +127,7 @@ def test_lists_that_cannot_be_used(
 
 def test_tokens_are_refused(references: References) -> None:
     with pytest.raises(UserError, match=r"looks tokenised, .* Moses' by moe-nmt-subword detoken"):
-        read(LISTS.replace("▁", "&quot; ▁"), references)
+        read(LISTS.replace("▁", "&quot;▁"), references)
 
 
 def test_one_translation_leaves_no_choice(references: References) -> None:
