@@ -82,11 +82,17 @@ def best(folder: Path, count: int) -> list[Path]:
         if not any(pattern.fullmatch(path.name) for pattern in (*KINDS.values(), BEST)):
             continue
         state = read(path)
-        value = state.get("extra_state", {}).get("val_loss")
+        value = (state.get("extra_state") or {}).get("val_loss")
         if value is None:
             continue
-        sign = -1 if state["cfg"]["checkpoint"]["maximize_best_checkpoint_metric"] else 1
-        ranked.setdefault(state["optimizer_history"][-1]["num_updates"], (sign * value, path))
+        try:
+            is_more_better = state["cfg"]["checkpoint"]["maximize_best_checkpoint_metric"]
+            update = state["optimizer_history"][-1]["num_updates"]
+        except (LookupError, TypeError) as error:
+            raise UserError(
+                f"{path} does not tell its metric or its update: name the checkpoints to average"
+            ) from error
+        ranked.setdefault(update, (-value if is_more_better else value, path))
     if len(ranked) < count:
         raise UserError(
             f"{folder} has {len(ranked)} validated checkpoints, fewer than --best "

@@ -16,6 +16,7 @@ from moe_nmt import __version__
 # torch that fairseq's torch.jit.script is old.
 for name in ("text_to_speech", "translation"):
     logging.getLogger(f"fairseq.tasks.{name}").setLevel(logging.WARNING)
+logging.getLogger("asyncio").setLevel(logging.WARNING)  # which tells of its selector
 warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
 
 

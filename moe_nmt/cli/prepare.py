@@ -6,11 +6,9 @@ import argparse
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from moe_nmt.cli import command_parser
 from moe_nmt.cli.numbers import seed
@@ -18,7 +16,7 @@ from moe_nmt.corpus.preparation.preparation import Settings
 from moe_nmt.corpus.preparation.prepare import prepare
 from moe_nmt.corpus.preparation.reuse import Reused, find_dictionaries, method_of
 from moe_nmt.corpus.sources.collection import read_collection
-from moe_nmt.corpus.sources.own_text import languages_of, own_texts
+from moe_nmt.corpus.sources.own_text import check_pairs, languages_of, own_texts
 from moe_nmt.corpus.sources.registry import find_corpus
 from moe_nmt.corpus.subwords.subword import METHODS
 from moe_nmt.corpus.subwords.symbols import check_symbols
@@ -171,13 +169,6 @@ def take_wmt14(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
 @contextmanager
 def stopping_in_a_sentence() -> Iterator[None]:
     """Ctrl-C, or a cluster's SIGTERM, ends the work with a word of how to go on."""
-
-    def terminate(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # once is enough
-        raise SystemExit(TERMINATED)
-
-    is_main = threading.current_thread() is threading.main_thread()  # signals reach no other
-    before = signal.signal(signal.SIGTERM, terminate) if is_main else None
     try:
         yield
     except KeyboardInterrupt:
@@ -187,9 +178,6 @@ def stopping_in_a_sentence() -> Iterator[None]:
         if stop.code == TERMINATED:
             print("\nmoe_nmt: terminated: run the same command again to go on", file=sys.stderr)
         raise
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
 
 
 @ending_in_a_sentence()
@@ -210,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--max-ratio must be at least 1")
     if not 0 < args.character_coverage <= 1:
         parser.error("--character-coverage must be more than 0 and at most 1")
+    for option in ("train", "valid", "test"):
+        check_pairs(getattr(args, option), f"--{option}")
     if args.dictionaries is not None and args.subword_model is None:
         parser.error("--dictionaries belong to subwords: name these with --subword-model")
     if args.extend_dictionaries and args.dictionaries is None:

@@ -146,6 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.command not in ("learn", "text") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
+    if args.command == "learn" and not 0 < args.character_coverage <= 1:
+        parser.error("--character-coverage must be more than 0 and at most 1")
+    if args.command == "learn" and not 10 <= args.longest <= 1 << 30:
+        parser.error(f"--longest must be from 10 to {1 << 30}")
     given = args.input if isinstance(args.input, list) else [args.input]
     outputs = args.output if isinstance(args.output, list) else [args.output]
     refuse_overwriting(outputs, [*given, getattr(args, "model", None)])

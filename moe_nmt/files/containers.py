@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,12 +51,17 @@ def zstd() -> Any:
     return zstd
 
 
-# By the first bytes; by the end of the name.
-READERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-    b"BZh": bz2.BZ2File,
-    b"\x28\xb5\x2f\xfd": lambda file: zstd().ZstdFile(file),
+COMPRESSED = {  # by the first bytes
+    ".gz": re.compile(rb"\x1f\x8b"),
+    ".xz": re.compile(rb"\xfd7zXZ\x00"),
+    ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"),  # a block, or none
+    ".zst": re.compile(rb"\x28\xb5\x2f\xfd"),
+}
+READERS: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".xz": lzma.LZMAFile,
+    ".bz2": bz2.BZ2File,
+    ".zst": lambda file: zstd().ZstdFile(file),
 }
 WRITERS: dict[str, Callable[[IO[bytes]], Any]] = {
     # without name and time: the same text gives the same bytes
@@ -77,12 +83,11 @@ def reader(path: Path) -> Iterator[IO[bytes]]:
     try:
         with path.open("rb") as file:
             begin = file.peek(LONGEST_MAGIC)
-            found = next((READERS[magic] for magic in READERS if begin.startswith(magic)), None)
-            if found is None:
+            if (suffix := compression(begin)) is None:
                 refuse_other_kinds(path, begin)
                 yield file
                 return
-            with io.BufferedReader(found(file)) as inside:
+            with io.BufferedReader(READERS[suffix](file)) as inside:
                 refuse_other_kinds(path, inside.peek(LONGEST_MAGIC))
                 yield inside
     except Exception as error:
@@ -93,12 +98,17 @@ def reader(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def compression(begin: bytes) -> str | None:
+    """How a file that begins so is compressed, as the suffix of a name."""
+    return next((suffix for suffix, magic in COMPRESSED.items() if magic.match(begin)), None)
+
+
 def is_bad_bzip2(error: Exception) -> bool:
     """Whether an OSError is of the data: it has no number."""
     return isinstance(error, OSError) and error.errno is None
 
 
-def refuse_other_kinds(path: Path, begin: bytes) -> None:
+def refuse_other_kinds(path: Path | str, begin: bytes) -> None:
     """Stops where the first bytes are of no text in UTF-8."""
     for magic, kind in FOREIGN.items():
         if begin.startswith(magic):

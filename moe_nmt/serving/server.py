@@ -27,6 +27,8 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         UserError: the address is taken, or not this machine's.
     """
+    if not host:
+        raise UserError("--host is empty: name an address of this machine, 0.0.0.0 for all of them")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -108,7 +108,7 @@ def score_lines(file: Path | None) -> list[str]:
             )
             for row in report["scores"]
         ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, LookupError, AttributeError, RecursionError, TypeError, ValueError) as error:
         raise UserError(
             f"--scores {file} cannot be read as what moe-nmt-score --json writes: {error}"
         ) from error

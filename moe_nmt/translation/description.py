@@ -92,7 +92,7 @@ class Description:
         try:
             if (written := values.pop("format")) != FORMAT:
                 raise UserError(
-                    f"{path} is of format {written}, and this moe_nmt reads format {FORMAT}: "
+                    f"{path} is of format {written!r}, and this moe_nmt reads format {FORMAT}: "
                     "use the version that made it, which the file names"
                 )
             source, target = (Side(**values.pop(name)) for name in ("source", "target"))

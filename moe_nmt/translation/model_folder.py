@@ -25,7 +25,7 @@ from torch import Tensor
 from moe_nmt.checkpoints.vocabulary import dictionary
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.moses import Moses
-from moe_nmt.errors import UserError
+from moe_nmt.errors import UserError, first_line
 from moe_nmt.files.hashes import sha256
 from moe_nmt.models.config import GNMTMoEConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel, build_model
@@ -75,8 +75,9 @@ class ModelFolder:
             raise UserError(f"{self.path / DESCRIPTION} names a file elsewhere, {file}")
         try:
             same = file.stat().st_size == packed["bytes"] and sha256(file) == packed["sha256"]
-        except OSError as error:
-            raise UserError(f"cannot read {file}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # a name may hold what none can
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot read {file}: {reason}") from error
         if not same:
             raise UserError(f"{file} is not the file that was packed: get it again")
 
@@ -108,13 +109,15 @@ class ModelFolder:
         try:
             weights = load_file(self.path / WEIGHTS)
             config = GNMTMoEConfig(**self.description.model)
+            if max(config.encoder_layers, config.decoder_layers) > len(weights):
+                raise ValueError("it has fewer weights than layers")
             with torch.device("meta"):  # no time is lost on weights that are replaced at once
                 model = build_model(GNMTMoEModel, config, *self.dictionaries())
             load_weights(model, weights)
         except (LookupError, AttributeError, TypeError, ValueError, *OF_TORCH) as error:
             raise UserError(
-                f"{self.path / WEIGHTS} is not of the model in {DESCRIPTION} ({error}): "
-                "make the folder again"
+                f"{self.path / WEIGHTS} is not of the model in {DESCRIPTION} "
+                f"({first_line(error)}): make the folder again"
             ) from error
         return model.eval().requires_grad_(False)
 
@@ -139,6 +142,8 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
         ValueError: there are others than it has.
     """
     expected = weights_of(model)
+    if of_other := [name for name, weight in weights.items() if weight.dtype != torch.float32]:
+        raise ValueError(f"{of_other[0]} is not in float32")
     for name in sorted(expected.keys() | weights.keys()):
         if name not in weights or name not in expected:
             raise ValueError(f"{name} is in one of them alone")

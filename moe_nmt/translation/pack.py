@@ -22,7 +22,7 @@ from moe_nmt.checkpoints.vocabulary import recorded_data
 from moe_nmt.corpus.cleaning.normalise import WORD_START
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED
-from moe_nmt.errors import UserError
+from moe_nmt.errors import UserError, first_line
 from moe_nmt.files.hashes import sha256
 from moe_nmt.models.config import GNMTMoEConfig, completed
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
@@ -88,12 +88,7 @@ def pack(request: Request) -> Path:
     if request.output.exists():
         raise UserError(f"{request.output} exists: name another --output, or remove it first")
     data = request.data or recorded_data(checkpoint, state, "--data")
-    models, configuration, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(checkpoint)], arg_overrides={"data": str(data)}
-    )
-    model = models[0]
-    if not isinstance(model, GNMTMoEModel):
-        raise UserError(f"{checkpoint} is of a model of another project: only ours can be packed")
+    model, configuration, task = loaded(checkpoint, data)
     said = preparation_of(data)
     languages = task.cfg.source_lang, task.cfg.target_lang
     dictionaries = task.source_dictionary, task.target_dictionary
@@ -128,6 +123,25 @@ def pack(request: Request) -> Path:
     card = model_card(request.output.name, description, parameters, request.licence, request.scores)
     write(request.output, description, model, files, card)
     return request.output
+
+
+def loaded(checkpoint: Path, data: Path) -> tuple[GNMTMoEModel, Any, Any]:
+    """A checkpoint's model, its configuration and its task."""
+    try:
+        models, configuration, task = checkpoint_utils.load_model_ensemble_and_task(
+            [str(checkpoint)], arg_overrides={"data": str(data)}
+        )
+    except UserError:
+        raise
+    except Exception as error:  # fairseq raises what comes, an unknown task's AssertionError, say
+        raise UserError(
+            f"{checkpoint} cannot be loaded with {data} ({type(error).__name__}: "
+            f"{first_line(error)}): name a checkpoint of fairseq-train --user-dir moe_nmt and the "
+            "--data of its training"
+        ) from error
+    if not isinstance(models[0], GNMTMoEModel):
+        raise UserError(f"{checkpoint} is of a model of another project: only ours can be packed")
+    return models[0], configuration, task
 
 
 def options_of(configuration: Any) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from moe_nmt.search import Score, SearchConfig, SearchOptions
 from moe_nmt.search.generator import LengthLimit
 
 GNMT = SearchConfig()
+KINDS: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float)}
+MOST_A, MOST_B = 1000, 1_000_000  # so that no length is beyond int64
 WEIGHTS = {"alpha": "length_penalty_alpha", "beta": "coverage_penalty_beta"}
 
 
@@ -25,6 +27,13 @@ class SearchSettings:
     hypothesis_pruning: float = GNMT.hypothesis_pruning
     max_len_a: float = 2.0
     max_len_b: int = 50
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, KINDS[type(field.default)]):
+                kind = "whole number" if isinstance(field.default, int) else "number"
+                raise TypeError(f"{field.name} must be a {kind}, not {value!r}")
 
     def options(self, nbest: int = 1) -> SearchOptions:
         """What the search takes.
@@ -53,10 +62,9 @@ class SearchSettings:
         Raises:
             LimitError: a sentence could have no translation.
         """
-        if not 0 <= self.max_len_a < math.inf:
-            raise LimitError("max_len_a", f"must be at least 0 and finite, not {self.max_len_a}")
-        if self.max_len_b < 1:
-            raise LimitError("max_len_b", f"must be at least 1, not {self.max_len_b}")
+        for name, least, most in (("max_len_a", 0, MOST_A), ("max_len_b", 1, MOST_B)):
+            if not least <= (value := getattr(self, name)) <= most:
+                raise LimitError(name, f"must be from {least} to {most}, not {value}")
         return LengthLimit(self.max_len_a, self.max_len_b)
 
     def as_json(self) -> dict[str, Any]:
@@ -68,7 +76,10 @@ class SearchSettings:
         """The settings of a folder.
 
         Raises:
-            TypeError, ValueError: they are not of this format.
+            TypeError, ValueError: they are not of this format, or outside their limits.
         """
-        kinds: dict[str, type] = {field.name: type(field.default) for field in fields(cls)}
-        return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
+        settings = cls(
+            **{name: math.inf if value == "inf" else value for name, value in values.items()}
+        )
+        settings.options(), settings.limit()
+        return settings

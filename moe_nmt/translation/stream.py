@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +17,7 @@ from moe_nmt.translation.windows import WholeWrites, lines_left, windows
 
 WINDOW = 2000  # lines that are sorted by length, at most
 MANY = 0.2  # of the words of a text, unknown
+LONG = 10_000  # characters of a line whose search takes long, as its time grows with their square
 FEW_WORDS = 50  # too few to judge by
 
 
@@ -69,6 +70,7 @@ class Found:
     bad_lines: int = 0
     words: int = 0
     unknown: int = 0
+    has_long: bool = False
 
     def decode(self, line: bytes, number: int) -> str:
         """A line as text, whatever bytes it has."""
@@ -79,6 +81,16 @@ class Found:
             if self.bad_lines == 1:
                 warn(f"line {number} is not UTF-8: what cannot be read in it is taken as U+FFFD")
             return line.decode("utf-8", errors="replace")
+
+    def tell_of_long(self, texts: Sequence[str], first: int) -> None:
+        """Warns, once, of a line that takes long; ``first`` is the number of the first text."""
+        for number, text in enumerate(texts, start=first):
+            if len(text) > LONG and not self.has_long:
+                self.has_long = True
+                warn(
+                    f"line {number} has {len(text):,} characters and may take long: "
+                    "--split-longer-than 200 cuts it where sentences end"
+                )
 
     def report(self) -> None:
         """Warns of what the user should know."""
@@ -117,6 +129,8 @@ def translate_stream(
             ).add
         for window in windows(source, options.window):
             texts = [found.decode(line, number + i) for i, line in enumerate(window, start=1)]
+            if options.split_longer_than is None:
+                found.tell_of_long(texts, number + 1)
             translations = translator.translate(
                 texts,
                 nbest=options.columns.nbest,

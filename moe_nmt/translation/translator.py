@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -83,7 +84,7 @@ class Translator:
             nbest: so many translations of each, where the search finds them.
             split_longer_than: cut texts of more subwords where sentences end; None: never.
             max_tokens: source subwords of a batch; what is longer alone is a batch of its own.
-            progress: called with the number of sentences done since its last call.
+            progress: called with the number of texts done since its last call.
             search: other values for fields of ``SearchSettings``, such as ``beam=1``.
 
         Returns:
@@ -115,13 +116,18 @@ class Translator:
         with self.reading:
             parts = [self.parts(text, split_longer_than) for text in texts]
         sentences = [sentence for line in parts for sentence in line]
+        owners = [number for number, line in enumerate(parts) for _ in line]
+        missing = Counter(n for n, part in zip(owners, sentences, strict=True) if part.pieces)
+        if progress is not None:
+            progress(len(texts) - len(missing))
         found = [blank(sentence.text) for sentence in sentences]
         for batch in batches([len(sentence.pieces) for sentence in sentences], max_tokens):
             translations = self.search(generator, [sentences[index] for index in batch])
             for index, translation in zip(batch, translations, strict=True):
                 found[index] = translation
+            missing.subtract(owners[index] for index in batch)
             if progress is not None:
-                progress(len(batch))
+                progress(sum(not missing[number] for number in {owners[i] for i in batch}))
         rest = iter(found)
         return [
             joined(text, [next(rest) for _ in line])

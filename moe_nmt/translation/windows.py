@@ -10,15 +10,10 @@ from collections.abc import Iterator
 from types import FrameType
 
 from moe_nmt.errors import UserError
+from moe_nmt.files.containers import compression, refuse_other_kinds
 
 CHUNK = 1 << 20  # bytes
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-COMPRESSED = {
-    b"\x1f\x8b": "zcat",
-    b"\xfd7zXZ": "xzcat",
-    b"BZh": "bzcat",
-    b"\x28\xb5\x2f\xfd": "zstdcat",
-}
+PROGRAMS = {".gz": "zcat", ".xz": "xzcat", ".bz2": "bzcat", ".zst": "zstdcat"}
 
 
 def windows(descriptor: int, most: int) -> Iterator[list[bytes]]:
@@ -31,9 +26,10 @@ def windows(descriptor: int, most: int) -> Iterator[list[bytes]]:
     while lines or not is_over:
         wants_more = len(lines) < most and not is_over
         if wants_more and (not lines or select.select([descriptor], [], [], 0)[0]):
-            chunk = os.read(descriptor, CHUNK)
+            chunk = read(descriptor)
             if is_first:
-                refuse_other_kinds(chunk)
+                refuse_compressed(chunk)
+                refuse_other_kinds("the text", chunk)
             is_first, is_over = False, not chunk
             *ends, begun = chunk.split(b"\n")
             for end in ends:
@@ -48,13 +44,18 @@ def windows(descriptor: int, most: int) -> Iterator[list[bytes]]:
             del lines[:most]
 
 
-def refuse_other_kinds(begin: bytes) -> None:
-    """Stops where the first bytes say that this is no UTF-8."""
-    if begin.startswith(UTF_16):
-        raise UserError("the text is UTF-16: pipe it through iconv -f UTF-16 -t UTF-8")
-    for magic, program in COMPRESSED.items():
-        if begin.startswith(magic):
-            raise UserError(f"the text is compressed: pipe it through {program}")
+def read(descriptor: int) -> bytes:
+    """What is there, as soon as something is."""
+    try:
+        return os.read(descriptor, CHUNK)
+    except OSError as error:  # a folder, or open for writing alone
+        raise UserError(f"cannot read the standard input: {error.strerror}") from error
+
+
+def refuse_compressed(begin: bytes) -> None:
+    """Stops where the first bytes are of a compressed file: a stream is taken as it comes."""
+    if (suffix := compression(begin)) is not None:
+        raise UserError(f"the text is compressed: pipe it through {PROGRAMS[suffix]}")
 
 
 def lines_left(descriptor: int) -> int | None:

@@ -118,6 +118,16 @@ def test_best_takes_those_that_validated_best(
     assert best(tmp_path, 2) == [tmp_path / f"checkpoint{number}.pt" for number in chosen]
 
 
+def test_best_of_checkpoints_that_do_not_tell(tmp_path: Path) -> None:
+    model = {"x": torch.zeros(1)}
+    torch.save({"model": model, "extra_state": None}, tmp_path / "checkpoint1.pt")
+    with pytest.raises(UserError, match="has 0 validated checkpoints"):
+        best(tmp_path, 1)
+    torch.save({"model": model, "extra_state": {"val_loss": 1.0}}, tmp_path / "checkpoint2.pt")
+    with pytest.raises(UserError, match=r"checkpoint2\.pt does not tell its metric"):
+        best(tmp_path, 1)
+
+
 def test_best_takes_a_checkpoint_under_two_names_once(tmp_path: Path) -> None:
     validated(tmp_path / "checkpoint3.pt", 300, 2.0)
     validated(tmp_path / "checkpoint4.pt", 400, 2.0)

@@ -46,7 +46,10 @@ def test_bits_per_subword_and_per_word(references: References) -> None:
     [
         (FORCED.replace("H-0\t-1.0\t▁ja", "H-0\t-1.0\t▁nein"), "--score-reference"),
         *(
-            (FORCED.replace("P-0\t-1.0000 -1.0000\n", line), "no probabilities of all words of .* 0")
+            (
+                FORCED.replace("P-0\t-1.0000 -1.0000\n", line),
+                "no probabilities of all words",
+            )
             for line in ("", *(f"P-0\t{values}\n" for values in BAD_VALUES))
         ),
         (FORCED[: FORCED.index("T-0")], "translations of 1 sentences but .* has 2 lines"),

@@ -13,7 +13,9 @@ pytest.importorskip("httpx")
 from starlette.testclient import TestClient
 
 from moe_nmt import load
+from moe_nmt.errors import UserError
 from moe_nmt.serving.app import Limits, build_app
+from moe_nmt.serving.server import listening
 from moe_nmt.translation.settings import SearchSettings
 from moe_nmt.translation.translator import Translator
 
@@ -138,3 +140,8 @@ def test_a_model_that_computes_nan_answers_500(folder: Path) -> None:
         assert found.status_code == 500
         assert "the model computes nan" in found.json()["error"]
         assert client.get("/healthz").status_code == 200
+
+
+def test_an_empty_host_is_refused() -> None:
+    with pytest.raises(UserError, match="--host is empty"):
+        listening("", 0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from commands import PLUGIN, run_here, train_here
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from moe_nmt import load
 from moe_nmt.checkpoints.reading import read
@@ -253,6 +253,17 @@ def test_a_file_that_was_changed_is_refused(copied: Path, name: str) -> None:
             lambda said: said["files"].update({"../x": {"bytes": 0, "sha256": ""}}),
             "names a file elsewhere",
         ),
+        (
+            lambda said: said["files"].update({"x\0": {"bytes": 0, "sha256": ""}}),
+            "cannot read .*null byte",
+        ),
+        (lambda said: said["search"].update(beam=0), "beam must be at least 1, not 0"),
+        (lambda said: said["search"].update(max_len_b=1 << 70), "max_len_b must be from 1 to"),
+        (lambda said: said.update(format="1"), "is of format '1', and this moe_nmt reads format 1"),
+        (
+            lambda said: said["model"].update(encoder_layers=10**7),
+            "it has fewer weights than layers",
+        ),
         (lambda said: said["model"].update(experts=8), "is not of the model in model.json"),
         (lambda said: said["model"].update(other=8), "is not of the model in model.json"),
         (lambda said: said["model"].update(decoder_layers=3), "is not of the model in model.json"),
@@ -288,6 +299,47 @@ def test_descriptions_are_read_as_they_were_written(folder: Path, tmp_path: Path
     description = ModelFolder.read(folder).description
     description.write(tmp_path / "model.json")
     assert Description.read(tmp_path / "model.json") == description
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.pop("cfg"), "was trained on a folder it does not name"),
+        (lambda state: state["cfg"].pop("model"), "cannot be loaded with"),
+        (lambda state: state["cfg"].pop("task"), "was trained on a folder it does not name"),
+        (lambda state: state["cfg"]["task"].update(_name="nobodys"), "cannot be loaded with"),
+        (lambda state: state["cfg"]["model"].update(_name="nobodys"), "cannot be loaded with"),
+        (lambda state: state["model"].popitem(), "cannot be loaded with"),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_is_refused(
+    change: Any, words: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    state = read(checkpoint)
+    change(state)
+    torch.save(state, tmp_path / "odd.pt")
+    assert words in refusal(tmp_path / "odd.pt", "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("scores", ["[" * 100_000, '{"scores": null}', '{"scores": [{}]}'])
+def test_scores_that_are_none_are_refused(scores: str, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "scores").write_text(scores)
+    said = refusal(checkpoint, "--output", tmp_path / "out", "--scores", tmp_path / "scores")
+    assert "cannot be read as what moe-nmt-score --json writes" in said
+
+
+def test_weights_of_another_precision_are_refused(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    save_file({name: tensor.double() for name, tensor in weights.items()}, copied / "w")
+    (copied / "w").rename(copied / "model.safetensors")
+    said = description_of(copied)
+    data = (copied / "model.safetensors").read_bytes()
+    digest = sha256(copied / "model.safetensors")
+    said["files"]["model.safetensors"] = {"bytes": len(data), "sha256": digest}
+    (copied / "model.json").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(UserError, match="is not in float32"):
+        load(copied)
 
 
 def test_a_full_disk_leaves_nothing(

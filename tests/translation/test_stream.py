@@ -120,6 +120,18 @@ def test_bad_bytes_are_told_of(here: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "moe_nmt: 2 lines were not UTF-8" in said
 
 
+def test_a_long_line_is_told_of_once(here: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    long = b"a" * 10_001 + b"\n"  # one word, and quickly translated
+    here(b"a dog\n" + long * 2, "--max-len-a", "0", "--max-len-b", "2")
+    said = capsys.readouterr().err
+    assert said.count("may take long") == 1
+    assert "line 2 has 10,001 characters and may take long: --split-longer-than 200" in said
+
+
+def test_text_that_begins_like_a_compressed_file_is_text(here: Run) -> None:
+    assert len(here(b"BZh is a mark\n")) == 1
+
+
 def test_a_foreign_text_is_told_of(here: Run, capsys: pytest.CaptureFixture[str]) -> None:
     here(b"qux quux corge grault garply\n" * 12)
     assert "the model does not know 100% of the subwords of this text" in capsys.readouterr().err
@@ -131,7 +143,9 @@ def test_a_foreign_text_is_told_of(here: Run, capsys: pytest.CaptureFixture[str]
         (gzip.compress(b"a dog", mtime=0), "the text is compressed: pipe it through zcat"),
         (lzma.compress(b"a dog"), "the text is compressed: pipe it through xzcat"),
         (bz2.compress(b"a dog"), "the text is compressed: pipe it through bzcat"),
-        ("a dog".encode("utf-16"), "the text is UTF-16: pipe it through iconv"),
+        ("a dog".encode("utf-16"), "the text is UTF-16: make it UTF-8 first by iconv -f UTF-16 "),
+        ("a dog".encode("utf-32"), "the text is UTF-32: make it UTF-8 first by iconv -f UTF-32 "),
+        ("a dog".encode("utf-16-le"), "the text is binary, or UTF-16LE without a mark"),
     ],
 )
 def test_what_is_no_text_is_refused(here: Run, data: bytes, words: str) -> None:
@@ -144,7 +158,9 @@ def test_what_is_no_text_is_refused(here: Run, data: bytes, words: str) -> None:
     [
         (["--beam", "0"], "--beam must be at least 1, not 0"),
         (["--beam", "2", "--nbest", "3"], "--nbest must be at most the beam, 2, not 3"),
-        (["--max-len-b", "0"], "--max-len-b must be at least 1, not 0"),
+        (["--max-len-b", "0"], "--max-len-b must be from 1 to 1000000, not 0"),
+        (["--max-len-b", str(1 << 70)], "--max-len-b must be from 1 to"),
+        (["--max-len-a", "1e300"], "--max-len-a must be from 0 to 1000"),
         (["--token-pruning", "-1"], "--token-pruning must be at least 0"),
         (["--length-penalty-alpha", "nan"], "--length-penalty-alpha must be at least 0"),
     ],
@@ -154,10 +170,16 @@ def test_options_outside_their_limits(here: Run, options: list[str], words: str)
         here(b"a dog", *options)
 
 
-@pytest.mark.parametrize("option", ["nbest", "threads", "max-tokens", "window"])
+@pytest.mark.parametrize("option", ["nbest", "max-tokens", "window"])
 def test_counts_are_positive(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = usage_error(translate.main, f"folder --{option} 0", capsys)
     assert f"argument --{option}: must be at least 1, not 0" in said
+
+
+@pytest.mark.parametrize("threads", ["0", "5000", "99999999999"])
+def test_threads_are_as_many_as_can_start(threads: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = usage_error(translate.main, f"folder --threads {threads}", capsys)
+    assert f"argument --threads: must be from 1 to 1024, not {threads}" in said
 
 
 def test_a_full_disk_is_a_sentence(

@@ -96,8 +96,12 @@ def test_what_is_no_list_of_strings_is_refused(translator: Translator, wrong: ob
         ({"max_tokens": 0}, ValueError, "max_tokens must be at least 1, not 0"),
         ({"split_longer_than": 0}, ValueError, "split_longer_than must be at least 1, not 0"),
         ({"length_penalty_alpha": -1.0}, LimitError, "length_penalty_alpha must be at least 0"),
-        ({"max_len_b": 0}, LimitError, "max_len_b must be at least 1"),
-        ({"max_len_a": float("inf")}, LimitError, "max_len_a must be at least 0 and finite"),
+        ({"max_len_b": 0}, LimitError, "max_len_b must be from 1 to"),
+        ({"max_len_a": float("inf")}, LimitError, "max_len_a must be from 0 to 1000"),
+        ({"beam": "5"}, TypeError, "beam must be a whole number, not '5'"),
+        ({"beam": 2.5}, TypeError, "beam must be a whole number, not 2.5"),
+        ({"beam": True}, TypeError, "beam must be a whole number, not True"),
+        ({"token_pruning": "3"}, TypeError, "token_pruning must be a number, not '3'"),
         ({"foo": 1}, TypeError, "foo"),
     ],
 )
@@ -157,6 +161,17 @@ def test_long_texts_are_cut_where_sentences_end(translator: Translator, lines: l
     block = parts[1].hypotheses[0].attention
     ours = hypothesis.attention[-block.size(0) :, -block.size(1) :]
     torch.testing.assert_close(ours, block, atol=1e-5, rtol=1e-4)
+
+
+def test_progress_counts_texts_however_they_are_cut(translator: Translator) -> None:
+    done: list[int] = []
+    text = "a dog runs . a cat sits . " * 3
+    translator.translate(
+        [text, "", text], split_longer_than=4, max_tokens=20, progress=done.append, **LENGTHS
+    )
+    assert len(done) > 3
+    assert done[0] == 1
+    assert sum(done) == 3
 
 
 def test_progress_counts_sentences(translator: Translator, lines: list[str]) -> None:

@@ -42,12 +42,16 @@ def suffix(file: str) -> str:
     return Path(plain_name(file)).suffix.removeprefix(".")
 
 
-def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> list[OwnText]:
-    """The texts of an option's files; stops where files are missing or seem to be swapped."""
+def check_pairs(files: Sequence[str], option: str) -> None:
+    """Stops where a file of an option has no translation."""
     if len(files) % 2:
         raise UserError(
             f"{option} has {len(files)} files: they come in pairs, source before target"
         )
+
+
+def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> list[OwnText]:
+    """The texts of an option's files; stops where files are missing or seem to be swapped."""
     texts: list[OwnText] = []
     for source, target in zip(files[::2], files[1::2], strict=True):
         if (suffix(source), suffix(target)) == languages[::-1]:

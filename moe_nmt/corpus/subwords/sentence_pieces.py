@@ -30,15 +30,16 @@ def learn_sentence_pieces(
     left out, which the user is told.
     """
     model = io.BytesIO()
-    too_long = 0
+    too_long = taken = 0
 
     def not_too_long() -> Iterator[str]:
-        nonlocal too_long
+        nonlocal too_long, taken
         for sentence in sentences:
             # characters are of 1 to 4 bytes: few sentences have to be encoded
             if 4 * len(sentence) > longest and len(sentence.encode("utf-8")) > longest:
                 too_long += 1
             else:
+                taken += 1
                 yield sentence
 
     sentencepiece.set_random_generator_seed(seed)
@@ -58,6 +59,10 @@ def learn_sentence_pieces(
             minloglevel=2,
         )
     except RuntimeError as error:
+        if too_long and not taken:
+            raise UserError(
+                f"all lines have more than {longest:,} bytes: --longest takes another number"
+            ) from error
         if most := re.search(r"value <= (\d+)", str(error)):
             raise VocabularyError(size, int(most[1])) from error
         raise UserError(f"--vocabulary {size} {reason(str(error))}") from error

@@ -262,3 +262,9 @@ def test_missing_translations_stop(count: int, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("x\n" * count)
     with pytest.raises(UserError, match=rf"of 11 sentences but .*source has {count} lines"):
         write_translations(tmp_path / "generated", tmp_path / "source", tmp_path / "out")
+
+
+def test_a_limit_that_leaves_no_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a sentence of some words\n" * 20)
+    with pytest.raises(UserError, match="all lines have more than 10 bytes: --longest takes"):
+        learn([tmp_path / "text"], "sentencepiece", 20, 1, tmp_path / "model", longest=10)
