@@ -78,8 +78,9 @@ class SearchSettings:
         Raises:
             TypeError, ValueError: they are not of this format, or outside their limits.
         """
-        settings = cls(
-            **{name: math.inf if value == "inf" else value for name, value in values.items()}
-        )
+        plain: dict[str, Any] = {
+            name: math.inf if value == "inf" else value for name, value in values.items()
+        }
+        settings = cls(**plain)
         settings.options(), settings.limit()
         return settings
