@@ -21,7 +21,9 @@ class Experts(nn.Module):
     """E_i(x) = relu(x W_in[i]) W_out[i] for every expert i, or with more hidden layers in between.
 
     The weights of all experts on this worker are stacked in one parameter per matrix, marked with
-    the attribute ``expert`` for the optimizer and for gradient synchronisation.
+    the attribute ``expert`` for the optimizer and for gradient synchronisation.  An optimizer that
+    takes their gradients during the backward pass gives them an attribute ``receiver``
+    (``feed_forward.Receiver``).
 
     Args:
         num_experts: number of experts, on all workers.
@@ -112,7 +114,13 @@ class Experts(nn.Module):
         if x.device.type == "cpu" and not is_grouped:
             with torch.autocast("cpu", enabled=False):
                 return feed_forward(
-                    x, self.w_in, self.w_out, tokens_per_expert, self.recompute, self.memory
+                    x,
+                    self.w_in,
+                    self.w_out,
+                    tokens_per_expert,
+                    self.recompute,
+                    self.memory,
+                    [getattr(weight, "receiver", None) for weight in (self.w_in, self.w_out)],
                 )
         if self.recompute and torch.is_grad_enabled():
             # Nothing random to repeat: the generator, which threads share, is left alone.

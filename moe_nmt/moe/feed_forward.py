@@ -8,6 +8,7 @@ that is used again in the next step (``reused_memory.py``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,11 @@ from moe_nmt.moe.reused_memory import ReusedMemory
 # Starting one more chunk takes about as long as this many multiply-adds of padding.
 MULTIPLY_ADDS_PER_CHUNK = 3_000_000
 ROWS_PER_CHUNK = 256  # at most, where it has several experts: to stay in the cache
+NUMBERS_AT_ONCE = 1 << 19  # of a gradient that is handed over: to stay in the cache
+
+# Takes the gradient [experts, in, out] of the weights of some experts, which it may change from
+# then on; None: it is zero.
+Receiver = Callable[[slice, Tensor | None], None]
 
 
 class Layout(NamedTuple):
@@ -108,6 +114,7 @@ def feed_forward(
     tokens_per_expert: Tensor,
     recompute: bool,
     memory: ReusedMemory,
+    receivers: Sequence[Receiver | None] = (None, None),
 ) -> Tensor:
     """y = relu(x W_in[i]) W_out[i] for the rows of every expert i, in the precision of ``x``.
 
@@ -118,12 +125,16 @@ def feed_forward(
         tokens_per_expert: [experts] int64, adding up to ``rows``.
         recompute: compute the hidden activations again in the backward pass, and store none.
         memory: where activations and gradients are to live.
+        receivers: who takes the gradients of ``w_in`` and of ``w_out``, a few experts' at a time
+            during the backward pass; None: they are the weights' ``grad`` after it.
 
     Returns:
         [rows, dim].
     """
     keep = torch.is_grad_enabled() and not recompute
-    y: Tensor = FeedForward.apply(x.contiguous(), w_in, w_out, tokens_per_expert, keep, memory)
+    y: Tensor = FeedForward.apply(
+        x.contiguous(), w_in, w_out, tokens_per_expert, keep, memory, receivers
+    )
     return y
 
 
@@ -140,6 +151,7 @@ class FeedForward(torch.autograd.Function):
         tokens_per_expert: Tensor,
         keep: bool,
         memory: ReusedMemory,
+        receivers: Sequence[Receiver | None],
     ) -> Tensor:
         """As ``feed_forward``; ``keep``: keep the hidden activations for the backward pass."""
         form = layout(tokens_per_expert, w_in[0].numel())
@@ -155,7 +167,7 @@ class FeedForward(torch.autograd.Function):
             if x_c.size(1):
                 torch.bmm(x_c, w_in_c.to(dtype), out=hidden_c).relu_()
                 torch.bmm(hidden_c, w_out_c.to(dtype), out=y_c)
-        ctx.layout, ctx.memory = form, memory
+        ctx.layout, ctx.memory, ctx.receivers = form, memory, receivers
         ctx.save_for_backward(x, w_in, w_out, kept)
         return form.unpad(y, memory)
 
@@ -163,33 +175,74 @@ class FeedForward(torch.autograd.Function):
     @first_derivative
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        """[rows, dim] -> the gradients of x, w_in and w_out."""
+        """[rows, dim] -> the gradients of x, and of w_in and w_out where nobody has taken them."""
         x, w_in, w_out, kept = ctx.saved_tensors
         form, memory = ctx.layout, ctx.memory
+        to_in, to_out = (
+            Gradient(weight, receiver, memory)
+            for weight, receiver in zip((w_in, w_out), ctx.receivers, strict=True)
+        )
         dtype, hidden_size = x.dtype, w_in.size(2)
         grad_y = form.pad(grad_y.contiguous(), memory)
         grad_x = memory.empty(x.shape, dtype)
-        grads = [memory.empty(weight.shape, weight.dtype) for weight in (w_in, w_out)]
         hidden = form.scratch(hidden_size, dtype, memory) if kept is None else form.chunks(kept)
         grad_hidden = form.scratch(hidden_size, dtype, memory)
         rows = (form.chunks(x), hidden, form.chunks(grad_y), grad_hidden, form.chunks(grad_x))
-        weights = (weight.split(form.experts) for weight in (w_in, w_out, *grads))
-        for x_c, hidden_c, gy_c, gh_c, gx_c, w_in_c, w_out_c, g_in_c, g_out_c in zip(
-            *rows, *weights, strict=True
+        weights = (weight.split(form.experts) for weight in (w_in, w_out))
+        last = 0
+        for experts, x_c, hidden_c, gy_c, gh_c, gx_c, w_in_c, w_out_c in zip(
+            form.experts, *rows, *weights, strict=True
         ):
+            here = slice(last, last := last + experts)
             if not x_c.size(1):
-                g_in_c.zero_()
-                g_out_c.zero_()
+                to_in.zero(here)
+                to_out.zero(here)
                 continue
             w_in_c, w_out_c = w_in_c.to(dtype), w_out_c.to(dtype)
             if kept is None:
                 torch.bmm(x_c, w_in_c, out=hidden_c).relu_()
-            write_product(hidden_c.mT, gy_c, g_out_c)
             torch.bmm(gy_c, w_out_c.mT, out=gh_c)
+            to_out.product(here, hidden_c.mT, gy_c)  # who takes it changes w_out_c, used above
             torch.ops.aten.threshold_backward.grad_input(gh_c, hidden_c, 0, grad_input=gh_c)
-            write_product(x_c.mT, gh_c, g_in_c)
             torch.bmm(gh_c, w_in_c.mT, out=gx_c)
-        return form.unpad(grad_x, memory), *grads, None, None, None
+            to_in.product(here, x_c.mT, gh_c)
+        return form.unpad(grad_x, memory), to_in.whole, to_out.whole, None, None, None, None
+
+
+class Gradient:
+    """Where the gradient of experts' weights goes: into one tensor, or to a receiver.
+
+    Args:
+        weight: [experts, in, out].
+        receiver: takes the gradient; None: it is kept.
+        memory: for it.
+    """
+
+    def __init__(self, weight: Tensor, receiver: Receiver | None, memory: ReusedMemory) -> None:
+        self.receiver, self.memory = receiver, memory
+        self.whole = memory.empty(weight.shape, weight.dtype) if receiver is None else None
+        self.experts_at_once = max(1, NUMBERS_AT_ONCE // max(1, weight[0].numel()))
+
+    def zero(self, experts: slice) -> None:
+        """Some experts have none."""
+        if self.whole is not None:
+            self.whole[experts].zero_()
+        elif self.receiver is not None:
+            self.receiver(experts, None)
+
+    def product(self, experts: slice, a: Tensor, b: Tensor) -> None:
+        """That of some experts is a b: [experts, in, rows], [experts, rows, out]."""
+        if self.whole is not None:
+            write_product(a, b, self.whole[experts])
+        elif self.receiver is not None:
+            first = experts.start
+            for a_c, b_c in zip(
+                a.split(self.experts_at_once), b.split(self.experts_at_once), strict=True
+            ):
+                part = self.memory.empty((len(a_c), a.size(1), b.size(2)), a.dtype)
+                torch.bmm(a_c, b_c, out=part)
+                self.receiver(slice(first, first + len(a_c)), part)
+                first += len(a_c)
 
 
 def write_product(a: Tensor, b: Tensor, out: Tensor) -> None:

@@ -7,9 +7,14 @@ and over each column, C: n + m numbers instead of 2 n m.  The second moment is e
 
 and the update is G / sqrt(V), with beta1 = 0.  It is divided by its root mean square where that is
 above 1, as in Adafactor (Shazeer and Stern 2018): Adam's mean of gradients is not there to calm it.
+
+Nothing in it needs the gradients of all experts at once, so that an expert can be updated in the
+backward pass, as soon as its gradient is there, and the gradient forgotten.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +23,7 @@ from torch import Tensor
 
 from moe_nmt.moe.workers import shard_of
 from moe_nmt.optim.fused_adam import FusedAdam, FusedAdamConfig
+from moe_nmt.options import option
 
 LEAST = 1e-30  # added to squared gradients: an expert without tokens stays where it is
 LIMIT = 1.0  # of an update's root mean square, in learning rates
@@ -27,44 +33,67 @@ CHUNK = 1 << 19  # numbers of the experts that are updated at once, to stay in t
 class AdamWithFactoredExperts(torch.optim.AdamW):
     """torch's AdamW for all but experts' matrices, [experts, in, out], which bear a mark."""
 
+    gradient_scale = 1.0  # of gradients that are received in the backward pass
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """An update of all parameters that have gradients."""
         if closure is not None:
             raise ValueError("factored_experts takes no closure")
-        experts = [
-            (parameter, parameter.grad, group)
-            for group in self.param_groups
-            for parameter in group["params"]
-            if parameter.grad is not None and shard_of(parameter) is not None
-        ]
-        for parameter, _, _ in experts:
+        experts = [p for p in self.all_parameters() if shard_of(p) is not None]
+        gradients = [parameter.grad for parameter in experts]
+        for parameter in experts:
             parameter.grad = None  # Adam leaves it alone
         super().step()
-        for parameter, gradient, group in experts:
-            parameter.grad = gradient
-            self.update_experts(parameter, gradient, group)
+        for parameter, gradient in zip(experts, gradients, strict=True):
+            if gradient is not None:
+                parameter.grad = gradient
+                size = max(1, CHUNK // parameter[0].numel())
+                for first in range(0, len(parameter), size):
+                    some = slice(first, first + size)
+                    self.update_experts(parameter, some, gradient[some])
+            if state := self.state.get(parameter):
+                state["step"] += 1
 
-    def update_experts(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        """Updates the matrices of experts, in place: [experts, in, out] and its gradient."""
+    def all_parameters(self) -> list[Tensor]:
+        """Of all groups."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    @torch.no_grad()
+    def receive(self, parameter: Tensor, experts: slice, gradient: Tensor | None) -> None:
+        """Updates some experts in the backward pass; None: their gradient is zero."""
+        if gradient is not None:
+            gradient = gradient.mul_(self.gradient_scale)
+        self.update_experts(parameter, experts, gradient)
+
+    def update_experts(self, parameter: Tensor, experts: slice, gradient: Tensor | None) -> None:
+        """Updates the matrices of some experts, in place.
+
+        The update is counted by ``step``, when that of all experts is done.
+
+        Args:
+            parameter: [all experts here, in, out].
+            experts: which.
+            gradient: [some experts, in, out]; None: zero.
+        """
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
-            state["rows"] = gradient.new_zeros(gradient.shape[:2], dtype=torch.float32)
-            state["columns"] = gradient.new_zeros(
-                gradient.size(0), gradient.size(2), dtype=torch.float32
-            )
-        state["step"] += 1
+            for name, kept in (("rows", parameter.shape[:2]), ("columns", parameter.shape[::2])):
+                state[name] = parameter.new_zeros(kept, dtype=torch.float32)
+        group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
         rate, beta2 = float(group["lr"]), group["betas"][1]
-        unbiased = 1 - beta2 ** int(state["step"])
-        size = max(1, CHUNK // parameter[0].numel())
-        chunks = (x.split(size) for x in (parameter, gradient, state["rows"], state["columns"]))
-        for weights, part, rows, columns in zip(*chunks, strict=True):
-            by_row, by_column = scales(part.float(), rows, columns, beta2, unbiased)
-            if group["weight_decay"]:
-                weights.mul_(1 - rate * group["weight_decay"])
-            scaled = part * by_row[:, :, None].to(part.dtype)
-            weights.addcmul_(scaled, by_column[:, None, :].to(part.dtype), value=-rate)
+        weights, rows, columns = (x[experts] for x in (parameter, state["rows"], state["columns"]))
+        if group["weight_decay"]:
+            weights.mul_(1 - rate * group["weight_decay"])
+        if gradient is None:
+            for mean in (rows, columns):
+                mean.lerp_(mean.new_full((), LEAST), 1 - beta2)
+            return
+        unbiased = 1 - beta2 ** (int(state["step"]) + 1)
+        by_row, by_column = scales(gradient.float(), rows, columns, beta2, unbiased)
+        scaled = gradient * by_row[:, :, None].to(gradient.dtype)
+        weights.addcmul_(scaled, by_column[:, None, :].to(gradient.dtype), value=-rate)
 
 
 def scales(
@@ -95,11 +124,42 @@ def scales(
     return by_row.sqrt() / limit, columns.rsqrt()
 
 
-@register_optimizer("factored_experts", dataclass=FusedAdamConfig)
+def hand_over(parameter: Tensor) -> None:
+    """Gives a gradient that autograd has computed whole to its receiver."""
+    if (gradient := parameter.grad) is not None:
+        parameter.grad = None
+        parameter.receiver(slice(0, len(parameter)), gradient)  # type: ignore[attr-defined]
+
+
+@dataclass
+class FactoredExpertsConfig(FusedAdamConfig):
+    """Options of ``--optimizer factored_experts``."""
+
+    update_experts_in_backward: bool = option(
+        False,
+        "update each expert as soon as its gradient is there, and keep none: --clip-norm is then "
+        "of all other gradients",
+    )
+
+
+@register_optimizer("factored_experts", dataclass=FactoredExpertsConfig)
 class FactoredExperts(FusedAdam):
     """Options as those of ``fused_adam``; of experts beta1 and epsilon count for nothing."""
 
-    def __init__(self, cfg: FusedAdamConfig, params: Iterable[Tensor]) -> None:
+    def __init__(self, cfg: FactoredExpertsConfig, params: Iterable[Tensor]) -> None:
         super().__init__(cfg, params)
         groups = self._optimizer.param_groups
-        self._optimizer = AdamWithFactoredExperts(groups, fused=True, **self.optimizer_config)
+        self._optimizer: AdamWithFactoredExperts = AdamWithFactoredExperts(
+            groups, fused=True, **self.optimizer_config
+        )
+        if cfg.update_experts_in_backward:
+            for parameter in self._optimizer.all_parameters():
+                if shard_of(parameter) is not None:
+                    parameter.receiver = partial(self._optimizer.receive, parameter)  # type: ignore[attr-defined]
+                    # Where the fast path of CPUs does not compute them. A parameter that has been
+                    # given to another optimizer before has two of these: the first one takes it.
+                    parameter.register_post_accumulate_grad_hook(hand_over)
+
+    def expect(self, sample_size: float) -> None:
+        """Tells, before a backward pass, what its gradients are to be divided by."""
+        self._optimizer.gradient_scale = 1.0 / (float(sample_size) or 1.0)

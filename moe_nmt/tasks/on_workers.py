@@ -111,11 +111,23 @@ class OnWorkers(FairseqTask):
             kwargs["max_sentences"] = min(kwargs.get("max_sentences") or share, share)
         return super().get_batch_iterator(dataset, *args, **kwargs)
 
-    def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+    def train_step(
+        self, sample: Any, model: Any, criterion: Any, optimizer: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """Forward and backward in the chosen precision; logs what was sent."""
+
+        def loss_of(model: Any, sample: Any) -> Any:
+            loss, sample_size, log = criterion(model, sample)
+            # An optimizer that updates in the backward pass wants to know what to divide by.
+            if (expect := getattr(optimizer, "expect", None)) is not None:
+                expect(sample_size)
+            return loss, sample_size, log
+
         self.workers.bytes_sent = 0
         with self.autocast(model):
-            loss, sample_size, log = super().train_step(sample, model, *args, **kwargs)
+            loss, sample_size, log = super().train_step(
+                sample, model, loss_of, optimizer, *args, **kwargs
+            )
         self.last_loss = log.get("nll_loss", loss)
         if is_one_of_many():
             log["bytes_sent"] = self.workers.bytes_sent

@@ -104,7 +104,23 @@ def ends_at_rate_zero(cfg: Any) -> bool:
     return bool(cfg.optimization.max_update > float(schedule.total_num_update))
 
 
+def updates_too_early(cfg: Any) -> bool:
+    """Whether experts would be updated before all their gradients have been added up."""
+    if not value(cfg.optimizer, "update_experts_in_backward"):
+        return False
+    is_mixed = any(value(cfg.common, name) for name in MIXED_PRECISIONS)
+    is_shared = cfg.distributed_training.distributed_world_size > 1
+    is_ours = str(value(cfg.task, "_name")).startswith("expert_parallel_")
+    return [*cfg.optimization.update_freq] != [1] or is_mixed or is_shared or not is_ours
+
+
 RULES = [
+    Rule(
+        updates_too_early,
+        "--update-experts-in-backward needs all of an update's gradients in one backward pass, and "
+        "their divisor: one worker, a task of this package, --update-freq 1, and none of --fp16, "
+        "--bf16 and --amp",
+    ),
     Rule(
         lambda cfg: (
             value(cfg.model, "adaptive_softmax_cutoff")

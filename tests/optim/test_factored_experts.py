@@ -8,7 +8,7 @@ from fairseq import optim
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from moe_nmt.moe import Experts
+from moe_nmt.moe import Experts, feed_forward
 from moe_nmt.optim import factored_experts
 from moe_nmt.optim.factored_experts import FactoredExperts
 
@@ -16,9 +16,14 @@ RATE, BETA2 = 0.1, 0.9
 
 
 def build(
-    *parameters: Tensor, name: str = "factored_experts", decay: float = 0.0
+    *parameters: Tensor,
+    name: str = "factored_experts",
+    decay: float = 0.0,
+    in_backward: bool = False,
 ) -> FactoredExperts:
     values = {"beta1": 0.8, "beta2": BETA2, "epsilon": 1e-8, "weight_decay": decay}
+    if name == "factored_experts":
+        values["update_experts_in_backward"] = in_backward
     config = OmegaConf.create({"_name": name, "lr": [RATE], **values})
     return optim.build_optimizer(config, list(parameters))
 
@@ -117,3 +122,50 @@ def test_a_restored_state_goes_on_bit_exactly() -> None:
         restored.step()
     assert resumed.w_in.equal(straight.w_in)
     assert not resumed.w_in.equal(Experts(3, 4, 5).w_in)
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 1 << 19])
+@pytest.mark.parametrize(("depth", "recompute"), [(1, False), (1, True), (3, False)])
+def test_updates_in_the_backward_pass_are_those_after_it(
+    depth: int, recompute: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit; no gradient of all experts is ever there, nor left over."""
+    monkeypatch.setattr(feed_forward, "NUMBERS_AT_ONCE", at_once)
+    torch.manual_seed(3)
+    after = Experts(6, 4, 8, recompute, depth=depth)
+    within = deepcopy(after)
+    optimizers = [
+        build(*after.parameters(), decay=0.1),
+        build(*within.parameters(), decay=0.1, in_backward=True),
+    ]
+    x = torch.randn(11, 4)
+    for counts in ([3, 0, 0, 5, 1, 2], [0, 4, 4, 0, 3, 0], [11, 0, 0, 0, 0, 0]):
+        results = []
+        for experts, optimizer in zip((after, within), optimizers, strict=True):
+            rows = x.clone().requires_grad_()
+            optimizer.expect(7)
+            experts(rows, torch.tensor(counts)).square().sum().backward()
+            if experts is within:
+                assert all(weight.grad is None for weight in experts.parameters())
+            optimizer.multiply_grads(1 / 7)
+            optimizer.step()
+            optimizer.zero_grad()
+            results.append(rows.grad)
+        assert torch.equal(*results)
+        for one, other in zip(after.parameters(), within.parameters(), strict=True):
+            assert torch.equal(one, other)
+    states = [optimizer.state_dict()["state"] for optimizer in optimizers]
+    for number, kept in states[0].items():
+        assert all(torch.equal(kept[name], states[1][number][name]) for name in kept)
+        assert kept["step"] == 3
+
+
+def test_a_second_optimizer_takes_the_gradients_over() -> None:
+    """fairseq builds another one where it resumes."""
+    for depth in (1, 2):
+        experts = Experts(2, 4, 8, depth=depth)
+        first = build(*experts.parameters(), in_backward=True)
+        second = build(*experts.parameters(), in_backward=True)
+        experts(torch.randn(4, 4), torch.tensor([1, 3])).square().sum().backward()
+        assert not first.optimizer.state
+        assert len(second.optimizer.state) == depth + 1

@@ -12,6 +12,7 @@ from moe_nmt.training.combinations import RULES
 STRICT = ["--gate", "strictly-balanced"]
 PLAIN = ["--criterion", "label_smoothed_cross_entropy"]
 DECAY = ["--lr-scheduler", "polynomial_decay", "--warmup-updates", "5", "--max-update", "20"]
+IN_BACKWARD = ["--optimizer", "factored_experts", "--update-experts-in-backward"]
 WRONG: dict[str, list[str]] = {
     "--gate strictly-balanced has thresholds that only": [*STRICT, *PLAIN],
     "source sentences must be padded at the end": ["--task", "translation"],
@@ -34,6 +35,10 @@ WRONG: dict[str, list[str]] = {
     "--restore-file nowhere.pt does not exist": ["--restore-file", "nowhere.pt"],
     "--finetune-from-model nowhere.pt does not exist": ["--finetune-from-model", "nowhere.pt"],
     "polynomial_decay ends at --total-num-update": [*DECAY, "--total-num-update", "10"],
+    "--update-experts-in-backward needs all of": [*IN_BACKWARD, "--update-freq", "2"],
+    "needs all of an update's gradients in one": [*IN_BACKWARD, "--task", "translation"],
+    "one backward pass, and their divisor": [*IN_BACKWARD, "--bf16"],
+    "and their divisor: one worker": [*IN_BACKWARD, "--distributed-world-size", "2"],
     "--precision bf16 does not go with": ["--precision", "bf16", "--bf16"],
     "--amp does nothing on a CPU": ["--amp"],
 }
