@@ -32,11 +32,15 @@ def dictionaries_of(folder: Path) -> tuple[Dictionary, Dictionary]:
     pairs = {tuple(path.name.split(".")[1].split("-")) for path in folder.glob("*.*-*.*.idx")}
     if len(pairs) != 1:
         raise UserError(f"{folder} is no folder of binarised text: make it with moe-nmt-prepare")
-    source, target = (folder / f"dict.{language}.txt" for language in pairs.pop())
+    source, target = [folder / f"dict.{language}.txt" for language in pairs.pop()]
     for path in (source, target):
         if not path.is_file():
             raise UserError(f"{folder} has no {path.name}: binarise the text again")
-    return dictionary(source), dictionary(target)
+    found = dictionary(source), dictionary(target)
+    for path, words in zip((source, target), found, strict=True):
+        if len(words) == words.nspecial:
+            raise UserError(f"{path} has no words: binarise the text again")
+    return found
 
 
 def dictionary(path: Path) -> Dictionary:

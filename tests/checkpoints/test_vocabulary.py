@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,11 @@ def test_rows_are_put_in_order() -> None:
 def test_what_cannot_be_extended(
     checkpoint: Path, binarised: Path, grown: Path, extended: Path, tmp_path: Path
 ) -> None:
+    empty = tmp_path / "empty"
+    shutil.copytree(binarised, empty)
+    (empty / "dict.en.txt").write_text("")
     for arguments, words in (
+        ([checkpoint, "--data", empty, "--old-data", binarised], "dict.en.txt has no words"),
         ([tmp_path / "no.pt", "--data", grown], "does not exist"),
         ([checkpoint, "--data", tmp_path], "is no folder of binarised text"),
         ([checkpoint, "--data", grown, "--old-data", grown], "was not trained with the diction"),
