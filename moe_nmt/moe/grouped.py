@@ -29,4 +29,6 @@ def grouped_mm(x: Tensor, weight: Tensor, group_sizes: Tensor) -> Tensor:
         x, weight = F.pad(x, (0, pad_in)), F.pad(weight, (0, pad_out, 0, pad_in))
     ends = group_sizes.cumsum(0).to(torch.int32)
     y = F.grouped_mm(x.contiguous(), weight.contiguous(), offs=ends)
+    if y.requires_grad:
+        y.register_hook(Tensor.contiguous)  # its gradient refuses expanded ones, as of sum()
     return y[:, : weight.size(2) - pad_out] if pad_out else y

@@ -45,3 +45,14 @@ def test_rows_need_not_be_contiguous():
     transposed = weight.detach().transpose(1, 2).contiguous().transpose(1, 2)
     fast = grouped_mm(x.t(), transposed, torch.tensor([2, 4]))
     assert_all_close([fast], [torch.cat([x.t()[:2] @ weight[0], x.t()[2:] @ weight[1]])])
+
+
+def test_the_gradient_of_a_sum_is_that_of_any_other_function() -> None:
+    x, weight = (torch.randn(shape, requires_grad=True) for shape in ((4, 4), (2, 4, 8)))
+    sizes = torch.tensor([1, 3])
+    summed = torch.autograd.grad(grouped_mm(x, weight, sizes).sum(), (x, weight))
+    dotted = torch.autograd.grad(
+        (grouped_mm(x, weight, sizes) * torch.ones(4, 8)).sum(), (x, weight)
+    )
+    for one, other in zip(summed, dotted, strict=True):
+        assert torch.equal(one, other)
