@@ -125,11 +125,12 @@ def speed(log: str) -> dict[str, Any]:
     """Medians over all updates but the first, which warms up, and the parameters of a model."""
     lines = [json.loads(line) for line in re.findall(r"\{\"epoch\".*\}", log)]
     updates = [line for line in lines if float(line.get("wps", 0)) > 0]
-    (parameters,) = re.findall(r"num\. shared model params: ([\d,]+)", log)
+    # fairseq counts those of experts apart
+    counts = re.findall(r"num\. (?:shared|expert) model params: ([\d,]+)", log)
     if not updates:
         raise UserError("no update was timed: ask for more --updates")
     return {
-        "parameters": int(parameters.replace(",", "")),
+        "parameters": sum(int(count.replace(",", "")) for count in counts),
         "words_per_second": statistics.median(float(line["wps"]) for line in updates),
         "words_per_batch": statistics.median(float(line["wpb"]) for line in updates),
         "updates": len(lines),

@@ -14,6 +14,7 @@ from commands import ROOT
 from moe_nmt.errors import UserError
 
 LOG = """INFO | fairseq_cli.train | num. shared model params: 1,234 (num. trained: 1,234)
+INFO | fairseq_cli.train | num. expert model params: 10,000 (num. trained: 10,000)
 INFO | train_inner | {"epoch": 1, "loss": "9.1", "wps": "0", "wpb": "80", "ups": "0"}
 INFO | train_inner | {"epoch": 1, "loss": "9.0", "wps": "100", "wpb": "80"}
 INFO | train_inner | {"epoch": 1, "loss": "9.0", "wps": "300", "wpb": "90"}
@@ -35,14 +36,14 @@ def benchmark() -> ModuleType:
 def test_speed_is_the_median_of_all_updates_but_the_first(benchmark: ModuleType) -> None:
     figures = benchmark.speed(LOG)
     assert figures == {
-        "parameters": 1234,
+        "parameters": 11234,
         "words_per_second": 200.0,
         "words_per_batch": 85.0,
         "updates": 4,
     }
     row = benchmark.table([{"name": "a", "peak": 5_000_000_000, **figures}]).splitlines()[-1]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["a", "0", "5.00", "4051863.9", "0.4", "200"]
+    assert cells == ["a", "0", "5.00", "445077.4", "0.4", "200"]
 
 
 def test_a_run_without_updates_is_refused(benchmark: ModuleType) -> None:
