@@ -22,8 +22,8 @@ MULTIPLY_ADDS_PER_CHUNK = 3_000_000
 ROWS_PER_CHUNK = 256  # at most, where it has several experts: to stay in the cache
 NUMBERS_AT_ONCE = 1 << 19  # of a gradient that is handed over: to stay in the cache
 
-# Takes the gradient [experts, in, out] of the weights of some experts, which it may change from
-# then on; None: it is zero.
+# Takes the gradient [experts, in, out] of the weights of some experts, in their precision; it may
+# change both from then on.  None: the gradient is zero.  All experts come, in their order.
 Receiver = Callable[[slice, Tensor | None], None]
 
 
@@ -220,6 +220,7 @@ class Gradient:
 
     def __init__(self, weight: Tensor, receiver: Receiver | None, memory: ReusedMemory) -> None:
         self.receiver, self.memory = receiver, memory
+        self.shape, self.dtype = weight.shape[1:], weight.dtype
         self.whole = memory.empty(weight.shape, weight.dtype) if receiver is None else None
         self.experts_at_once = max(1, NUMBERS_AT_ONCE // max(1, weight[0].numel()))
 
@@ -239,8 +240,8 @@ class Gradient:
             for a_c, b_c in zip(
                 a.split(self.experts_at_once), b.split(self.experts_at_once), strict=True
             ):
-                part = self.memory.empty((len(a_c), a.size(1), b.size(2)), a.dtype)
-                torch.bmm(a_c, b_c, out=part)
+                part = self.memory.empty((len(a_c), *self.shape), self.dtype)
+                write_product(a_c, b_c, part)
                 self.receiver(slice(first, first + len(a_c)), part)
                 first += len(a_c)
 

@@ -52,8 +52,6 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
                 for first in range(0, len(parameter), size):
                     some = slice(first, first + size)
                     self.update_experts(parameter, some, gradient[some])
-            if state := self.state.get(parameter):
-                state["step"] += 1
 
     def all_parameters(self) -> list[Tensor]:
         """Of all groups."""
@@ -69,7 +67,7 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
     def update_experts(self, parameter: Tensor, experts: slice, gradient: Tensor | None) -> None:
         """Updates the matrices of some experts, in place.
 
-        The update is counted by ``step``, when that of all experts is done.
+        They come in their order, and with the first of them a new step begins.
 
         Args:
             parameter: [all experts here, in, out].
@@ -81,6 +79,8 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
             state["step"] = torch.zeros(())
             for name, kept in (("rows", parameter.shape[:2]), ("columns", parameter.shape[::2])):
                 state[name] = parameter.new_zeros(kept, dtype=torch.float32)
+        if experts.start == 0:
+            state["step"] += 1
         group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
         rate, beta2 = float(group["lr"]), group["betas"][1]
         weights, rows, columns = (x[experts] for x in (parameter, state["rows"], state["columns"]))
@@ -90,7 +90,7 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
             for mean in (rows, columns):
                 mean.lerp_(mean.new_full((), LEAST), 1 - beta2)
             return
-        unbiased = 1 - beta2 ** (int(state["step"]) + 1)
+        unbiased = 1 - beta2 ** int(state["step"])
         by_row, by_column = scales(gradient.float(), rows, columns, beta2, unbiased)
         scaled = gradient * by_row[:, :, None].to(gradient.dtype)
         weights.addcmul_(scaled, by_column[:, None, :].to(gradient.dtype), value=-rate)

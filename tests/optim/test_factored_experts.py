@@ -125,9 +125,10 @@ def test_a_restored_state_goes_on_bit_exactly() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 30, 1 << 19])
+@pytest.mark.parametrize("is_bf16", [False, True])
 @pytest.mark.parametrize(("depth", "recompute"), [(1, False), (1, True), (3, False)])
 def test_updates_in_the_backward_pass_are_those_after_it(
-    depth: int, recompute: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+    depth: int, recompute: bool, is_bf16: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bit for bit; no gradient of all experts is ever there, nor left over."""
     monkeypatch.setattr(feed_forward, "NUMBERS_AT_ONCE", at_once)
@@ -144,7 +145,9 @@ def test_updates_in_the_backward_pass_are_those_after_it(
         for experts, optimizer in zip((after, within), optimizers, strict=True):
             rows = x.clone().requires_grad_()
             optimizer.expect(7)
-            experts(rows, torch.tensor(counts)).square().sum().backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+                y = experts(rows, torch.tensor(counts))
+            y.square().sum().backward()
             if experts is within:
                 assert all(weight.grad is None for weight in experts.parameters())
             optimizer.multiply_grads(1 / 7)
@@ -158,6 +161,16 @@ def test_updates_in_the_backward_pass_are_those_after_it(
     for number, kept in states[0].items():
         assert all(torch.equal(kept[name], states[1][number][name]) for name in kept)
         assert kept["step"] == 3
+
+
+def test_a_step_without_a_gradient_is_not_counted() -> None:
+    experts = Experts(2, 4, 8)
+    optimizer = build(*experts.parameters())
+    for gradient in (torch.ones(2, 4, 8), None, torch.ones(2, 4, 8)):
+        experts.w_in.grad = gradient
+        optimizer.step()
+    assert optimizer.optimizer.state[experts.w_in]["step"] == 2
+    assert experts.w_out not in optimizer.optimizer.state
 
 
 def test_a_second_optimizer_takes_the_gradients_over() -> None:
