@@ -24,6 +24,11 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(": ") or "no reason given"
 
 
+def reason_of(error: Exception) -> str:
+    """What the system says of an error, or else the error itself."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class LimitError(ValueError):
     """A value outside its limits.
 

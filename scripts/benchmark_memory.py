@@ -78,7 +78,8 @@ def command(run: Run, data: Path, args: argparse.Namespace) -> list[str]:
 
 def shown(run: Run, args: argparse.Namespace) -> str:
     """The same for people, whatever machine it ran on."""
-    return " ".join(["fairseq-train", *command(run, Path("DATA"), args)[1:]])
+    environment = f"OMP_NUM_THREADS={args.threads}"
+    return " ".join([environment, "fairseq-train", *command(run, Path("DATA"), args)[1:]])
 
 
 def measure(name: str, run: Run, data: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -106,7 +107,6 @@ def measure(name: str, run: Run, data: Path, args: argparse.Namespace) -> dict[s
     return {
         "name": name,
         "command": shown(run, args),
-        "threads": args.threads,
         "peak": usage.ru_maxrss * 1024,
         "curve": curve,
         **speed(log.read_text(encoding="utf-8")),
@@ -163,10 +163,12 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.5))
-    for result in results:
+    for number, result in enumerate(results):
         times, sizes = zip(*result["curve"], strict=True)
-        axes.plot(times, [size / 1e9 for size in sizes], label=result["name"])
+        color = plt.get_cmap("tab20")(number)
+        axes.plot(times, [size / 1e9 for size in sizes], color=color, label=result["name"])
     axes.set(xlabel="seconds", ylabel="resident memory, GB", yscale="log")
+    axes.set_ylim(bottom=0.1)  # before there is a model
     axes.legend(fontsize=7)
     figure.savefig(path, metadata={"Date": None})
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-
-MOST_DRAWS, MOST_THREADS = 100_000, 1024
+from collections.abc import Callable
 
 
 def positive(text: str) -> int:
@@ -14,22 +13,24 @@ def positive(text: str) -> int:
     return number
 
 
-def draws(text: str) -> int:
-    """How often to draw: a number from 1 to what memory holds for a corpus of any size."""
-    if not 1 <= (number := int(text)) <= MOST_DRAWS:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_DRAWS}, not {number}")
+def between(least: int, most: int) -> Callable[[str], int]:
+    """A number from ``least`` to ``most``."""
+
+    def number(text: str) -> int:
+        if not least <= (found := int(text)) <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}, not {found}")
+        return found
+
     return number
 
 
-def threads(text: str) -> int:
-    """How many threads of the CPU: from 1 to what torch can start."""
-    if not 1 <= (number := int(text)) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_THREADS}, not {number}")
-    return number
+draws = between(1, 100_000)  # from a corpus of any size, what memory holds
+threads = between(1, 1024)  # of a CPU, what torch can start
+seed = between(0, (1 << 32) - 1)  # every generator takes 32 bits
 
 
-def seed(text: str) -> int:
-    """A number that every generator takes: of 32 bits."""
-    if not 0 <= (number := int(text)) < 1 << 32:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {(1 << 32) - 1}, not {number}")
+def share(text: str) -> float:
+    """A part of a whole, or all of it."""
+    if not 0 < (number := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"must be more than 0 and at most 1, not {number}")
     return number

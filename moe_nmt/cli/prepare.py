@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
-from moe_nmt.cli.numbers import seed
+from moe_nmt.cli.numbers import seed, share
 from moe_nmt.corpus.preparation.preparation import Settings
 from moe_nmt.corpus.preparation.prepare import prepare
 from moe_nmt.corpus.preparation.reuse import Reused, find_dictionaries, method_of
@@ -116,7 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subwords.add_argument(
         "--character-coverage",
-        type=float,
+        type=share,
         default=0.9999,
         metavar="X",
         help="sentencepiece: share of the characters that are subwords, default %(default)s",
@@ -196,8 +196,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error(f"--{option.replace('_', '-')} must be at least 1")
     if not args.max_ratio >= 1:
         parser.error("--max-ratio must be at least 1")
-    if not 0 < args.character_coverage <= 1:
-        parser.error("--character-coverage must be more than 0 and at most 1")
     for option in ("train", "valid", "test"):
         check_pairs(getattr(args, option), f"--{option}")
     if args.dictionaries is not None and args.subword_model is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moe_nmt.cli import command_parser
-from moe_nmt.cli.numbers import positive, seed
+from moe_nmt.cli.numbers import between, positive, seed, share
 from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.corpus.subwords.sentence_pieces import LONGEST
 from moe_nmt.corpus.subwords.subword import METHODS, apply_to_file, learn, undoing
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--character-coverage",
-        type=float,
+        type=share,
         default=1.0,
         metavar="X",
         help="sentencepiece: share of the characters that are subwords; less than 1 keeps the rare "
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--longest",
-        type=positive,
+        type=between(10, 1 << 30),  # what SentencePiece takes
         default=LONGEST,
         metavar="BYTES",
         help="sentencepiece: learn from no longer lines; default %(default)s",
@@ -146,10 +146,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.command not in ("learn", "text") and len(args.input) != len(args.output):
         parser.error(f"{len(args.input)} files of --input but {len(args.output)} of --output")
-    if args.command == "learn" and not 0 < args.character_coverage <= 1:
-        parser.error("--character-coverage must be more than 0 and at most 1")
-    if args.command == "learn" and not 10 <= args.longest <= 1 << 30:
-        parser.error(f"--longest must be from 10 to {1 << 30}")
     given = args.input if isinstance(args.input, list) else [args.input]
     outputs = args.output if isinstance(args.output, list) else [args.output]
     refuse_overwriting(outputs, [*given, getattr(args, "model", None)])

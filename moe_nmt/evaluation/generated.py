@@ -60,6 +60,21 @@ class Hypothesis:
         return np.array(rows, dtype=np.float64)
 
 
+def probabilities(generated: Path, hypothesis: Hypothesis) -> NDArray[np.float64]:
+    """ln P of each word of a hypothesis in a file, with the end: [target words].
+
+    Raises:
+        UserError: there are none, or too few.
+    """
+    try:
+        return hypothesis.log_probabilities()
+    except ValueError as error:
+        raise UserError(
+            f"{generated} has no probabilities of all words of sentence {hypothesis.sentence}: "
+            "was it written to the end?"
+        ) from error
+
+
 def read_hypotheses(generated: Path) -> Iterator[Hypothesis]:
     """All hypotheses of a file, in its order."""
     sentence, fields = "", dict[str, str]()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moe_nmt.errors import UserError
-from moe_nmt.evaluation.generated import best_hypotheses
+from moe_nmt.evaluation.generated import best_hypotheses, probabilities
 from moe_nmt.evaluation.systems import References, generated_file, refuse_other_sentences
 
 
@@ -53,13 +53,7 @@ def read_perplexity(path: Path, references: References) -> Perplexity:
                 f"{path} holds translations, whose probabilities are no perplexity: make "
                 "it with fairseq-generate --score-reference"
             )
-        try:
-            values = hypothesis.log_probabilities()
-        except ValueError as error:
-            raise UserError(
-                f"{path} has no probabilities of all words of sentence {hypothesis.sentence}: "
-                "was it written to the end?"
-            ) from error
+        values = probabilities(path, hypothesis)
         log_p += float(values.sum())
         subwords += len(values)
     words = sum(len(line.split()) + 1 for line in references.texts[0])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moe_nmt.errors import UserError
-from moe_nmt.evaluation.generated import Hypothesis, joined, read_hypotheses
+from moe_nmt.evaluation.generated import Hypothesis, joined, probabilities, read_hypotheses
 from moe_nmt.evaluation.multi_bleu import ORDER, MultiBleu, sentence_statistics
 from moe_nmt.evaluation.penalties import coverage_logarithm, length_penalty
 from moe_nmt.evaluation.refusals import refuse_subwords, refuse_tokenized
@@ -103,13 +103,7 @@ def summary(
     generated: Path, hypothesis: Hypothesis, with_coverage: bool
 ) -> tuple[float, int, float]:
     """ln P, length and coverage of a hypothesis."""
-    try:
-        log_p = hypothesis.log_probabilities()
-    except ValueError as error:
-        raise UserError(
-            f"{generated} has no probabilities of all words of sentence {hypothesis.sentence}: "
-            "was it written to the end?"
-        ) from error
+    log_p = probabilities(generated, hypothesis)
     covered = 0.0
     if with_coverage:
         try:

@@ -18,7 +18,7 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import IndexedRawTextDataset
 from torch import Tensor
 
-from moe_nmt.errors import UserError
+from moe_nmt.errors import UserError, reason_of
 
 COPY = "@@ "  # what fairseq makes of the option without a file
 
@@ -36,8 +36,7 @@ def word_translations(replace_unk: str | None) -> dict[str, str] | None:
     try:
         lines = Path(replace_unk).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"--replace-unk {replace_unk}: {reason}") from error
+        raise UserError(f"--replace-unk {replace_unk}: {reason_of(error)}") from error
     pairs = [line.split() for line in lines if line.strip()]
     if bad := next((pair for pair in pairs if len(pair) != 2), None):
         raise UserError(

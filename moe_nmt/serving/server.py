@@ -7,7 +7,7 @@ import socket
 import uvicorn
 from starlette.applications import Starlette
 
-from moe_nmt.errors import UserError
+from moe_nmt.errors import UserError, reason_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -36,8 +36,9 @@ def listening(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         return listener
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot listen on {host} port {port}: {reason}; name another") from error
+        raise UserError(
+            f"cannot listen on {host} port {port}: {reason_of(error)}; name another"
+        ) from error
 
 
 def serve(app: Starlette, listener: socket.socket) -> None:

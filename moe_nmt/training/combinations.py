@@ -104,14 +104,18 @@ def ends_at_rate_zero(cfg: Any) -> bool:
     return bool(cfg.optimization.max_update > float(schedule.total_num_update))
 
 
+def is_mixed(cfg: Any) -> bool:
+    """Whether fairseq trains in one of its own mixed precisions."""
+    return any(value(cfg.common, name) for name in MIXED_PRECISIONS)
+
+
 def updates_too_early(cfg: Any) -> bool:
     """Whether experts would be updated before all their gradients have been added up."""
     if not value(cfg.optimizer, "update_experts_in_backward"):
         return False
-    is_mixed = any(value(cfg.common, name) for name in MIXED_PRECISIONS)
     is_shared = cfg.distributed_training.distributed_world_size > 1
     is_ours = str(value(cfg.task, "_name")).startswith("expert_parallel_")
-    return [*cfg.optimization.update_freq] != [1] or is_mixed or is_shared or not is_ours
+    return [*cfg.optimization.update_freq] != [1] or is_mixed(cfg) or is_shared or not is_ours
 
 
 RULES = [
@@ -196,10 +200,7 @@ RULES = [
         "nothing would be learned from there on: make them equal, or give --end-learning-rate",
     ),
     Rule(
-        lambda cfg: (
-            str(value(cfg.task, "precision")) == "bf16"
-            and any(value(cfg.common, name) for name in MIXED_PRECISIONS)
-        ),
+        lambda cfg: str(value(cfg.task, "precision")) == "bf16" and is_mixed(cfg),
         "--precision bf16 does not go with fairseq's --fp16, --bf16 and --amp: leave one of them "
         "out",
     ),

@@ -25,7 +25,7 @@ from torch import Tensor
 from moe_nmt.checkpoints.vocabulary import dictionary
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.moses import Moses
-from moe_nmt.errors import UserError, first_line
+from moe_nmt.errors import UserError, first_line, reason_of
 from moe_nmt.files.hashes import sha256
 from moe_nmt.models.config import GNMTMoEConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel, build_model
@@ -76,8 +76,7 @@ class ModelFolder:
         try:
             same = file.stat().st_size == packed["bytes"] and sha256(file) == packed["sha256"]
         except (OSError, ValueError) as error:  # a name may hold what none can
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"cannot read {file}: {reason}") from error
+            raise UserError(f"cannot read {file}: {reason_of(error)}") from error
         if not same:
             raise UserError(f"{file} is not the file that was packed: get it again")
 
@@ -181,7 +180,6 @@ def write(
         (temporary / CARD).write_text(card, encoding="utf-8")
         temporary.rename(path)
     except (OSError, safetensors.SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot write {path}: {reason}") from error
+        raise UserError(f"cannot write {path}: {reason_of(error)}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -82,7 +82,6 @@ def pack(request: Request) -> Path:
     """
     checkpoint = request.checkpoint
     search = SearchSettings(**request.search)
-    search.options(), search.limit()  # whether their values are within limits
     state = read(checkpoint)
     refuse_sharded(checkpoint, state)
     if request.output.exists():

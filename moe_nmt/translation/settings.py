@@ -34,6 +34,7 @@ class SearchSettings:
             if isinstance(value, bool) or not isinstance(value, KINDS[type(field.default)]):
                 kind = "whole number" if isinstance(field.default, int) else "number"
                 raise TypeError(f"{field.name} must be a {kind}, not {value!r}")
+        self.options(), self.limit()  # which raise LimitError
 
     def options(self, nbest: int = 1) -> SearchOptions:
         """What the search takes.
@@ -81,6 +82,4 @@ class SearchSettings:
         plain: dict[str, Any] = {
             name: math.inf if value == "inf" else value for name, value in values.items()
         }
-        settings = cls(**plain)
-        settings.options(), settings.limit()
-        return settings
+        return cls(**plain)
