@@ -32,6 +32,7 @@ from moe_nmt.files.text import write_text
 
 EVERY = 0.25  # seconds between two readings of the memory
 IN_BACKWARD = ("--update-experts-in-backward",)
+IN_BF16 = (*IN_BACKWARD, "--experts-precision", "bf16")
 
 
 class Run(NamedTuple):
@@ -52,11 +53,17 @@ RUNS = {
     "256-in-backward-recompute": Run(
         "lstm_moe_lm_256", "factored_experts", (*IN_BACKWARD, "--recompute-experts")
     ),
+    "256-in-backward-bf16": Run("lstm_moe_lm_256", "factored_experts", IN_BF16),
+    "256-in-backward-bf16-recompute": Run(
+        "lstm_moe_lm_256", "factored_experts", (*IN_BF16, "--recompute-experts")
+    ),
     "4-in-backward": Run("lstm_moe_lm_4", "factored_experts", IN_BACKWARD),
     "32-in-backward": Run("lstm_moe_lm_32", "factored_experts", IN_BACKWARD),
     "1024h-factored": Run("lstm_moe_lm_1024h", "factored_experts"),
     "1024h-in-backward": Run("lstm_moe_lm_1024h", "factored_experts", IN_BACKWARD),
+    "1024h-in-backward-bf16": Run("lstm_moe_lm_1024h", "factored_experts", IN_BF16),
     "4096h-in-backward": Run("lstm_moe_lm_4096h", "factored_experts", IN_BACKWARD),
+    "4096h-in-backward-bf16": Run("lstm_moe_lm_4096h", "factored_experts", IN_BF16),
 }
 
 

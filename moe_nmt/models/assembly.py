@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from fairseq.models import register_model_architecture
 from torch import nn
 
@@ -13,6 +14,8 @@ from moe_nmt.models.config import MixtureConfig, moe_positions
 from moe_nmt.modules.stack import NamedMixture
 from moe_nmt.moe.build import build_mixture_of_experts
 from moe_nmt.moe.workers import Workers
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def named_mixtures(
@@ -42,6 +45,7 @@ def named_mixtures(
                 cfg.expert_groups,
                 depth=cfg.expert_depth,
                 recompute=cfg.recompute_experts,
+                precision=PRECISIONS[str(cfg.experts_precision)],
                 workers=workers,
             ),
         )

@@ -24,6 +24,11 @@ class MixtureConfig(FairseqDataclass):
     recompute_experts: bool = option(
         False, "compute the experts' hidden units again in the backward pass, to save memory"
     )
+    experts_precision: ChoiceEnum(["fp32", "bf16"]) = option(  # type: ignore[valid-type]
+        "fp32",
+        "in which the experts' weights are kept: bf16 takes half the memory, needs --optimizer "
+        "factored_experts, and rounds its updates at random",
+    )
     gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
         "strictly-balanced", "how experts are chosen"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+import torch
+
 from moe_nmt.moe.experts import Experts
 from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.hierarchical import HierarchicalGate
@@ -56,15 +58,17 @@ def build_mixture_of_experts(
     *,
     depth: int = 1,
     recompute: bool = False,
+    precision: torch.dtype = torch.float32,
     workers: Workers | None = None,
 ) -> MixtureOfExperts:
     """Builds a layer of ``experts`` experts with ``depth`` layers of ``hidden`` hidden units.
 
-    See ``build_gate`` for the gate, ``Experts`` for ``recompute``.  With ``workers`` the experts
-    are divided among them, each group of a hierarchical mixture staying on one worker.
+    See ``build_gate`` for the gate, ``Experts`` for ``recompute`` and ``precision``.  With
+    ``workers`` the experts are divided among them, each group of a hierarchical mixture staying on
+    one worker.
     """
     workers = Workers() if workers is None else workers
     shard = workers.shard(experts, indivisible=experts // groups if groups > 1 else 1)
     built_gate = build_gate(gate, dim, experts, k, groups)
-    built_experts = Experts(experts, dim, hidden, recompute, shard, depth)
+    built_experts = Experts(experts, dim, hidden, recompute, shard, depth, precision)
     return MixtureOfExperts(built_gate, built_experts, workers)

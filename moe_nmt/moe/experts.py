@@ -33,6 +33,7 @@ class Experts(nn.Module):
             them, which is the larger part of a layer's activations (App. D).
         shard: which of them live on this worker; None for all.
         depth: number of hidden layers, each relu(h W[i]); the paper's MoE-1-Deep has four.
+        precision: of the weights in memory; they are multiplied in that of the input.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Experts(nn.Module):
         recompute: bool = False,
         shard: Shard | None = None,
         depth: int = 1,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         if depth < 1:
@@ -51,12 +53,12 @@ class Experts(nn.Module):
         self.recompute = recompute
         self.memory = ReusedMemory()
         self.shard = Workers().shard(num_experts) if shard is None else shard
-        self.w_in = nn.Parameter(torch.empty(self.shard.size, dim, hidden))
+        self.w_in = nn.Parameter(torch.empty(self.shard.size, dim, hidden, dtype=precision))
         self.deeper = [f"w_hidden_{layer}" for layer in range(1, depth)]
         for name in self.deeper:
-            matrix = nn.Parameter(torch.empty(self.shard.size, hidden, hidden))
-            self.register_parameter(name, matrix)
-        self.w_out = nn.Parameter(torch.empty(self.shard.size, hidden, dim))
+            matrix = torch.empty(self.shard.size, hidden, hidden, dtype=precision)
+            self.register_parameter(name, nn.Parameter(matrix))
+        self.w_out = nn.Parameter(torch.empty(self.shard.size, hidden, dim, dtype=precision))
         self.mark_parameters()
         self.reset_parameters()
 
@@ -103,9 +105,9 @@ class Experts(nn.Module):
             tokens_per_expert: [experts here] int64, adding up to ``rows``.
 
         Returns:
-            [rows, dim] in the precision of autocast where it is on, else of the weights.
+            [rows, dim] in the precision of autocast where it is on, else of ``x``.
         """
-        dtype = self.w_in.dtype
+        dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
         x = x.to(dtype)

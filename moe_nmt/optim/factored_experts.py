@@ -8,6 +8,8 @@ and over each column, C: n + m numbers instead of 2 n m.  The second moment is e
 and the update is G / sqrt(V), with beta1 = 0.  It is divided by its root mean square where that is
 above 1, as in Adafactor (Shazeer and Stern 2018): Adam's mean of gradients is not there to calm it.
 
+Experts kept in bfloat16 are updated in float32 and rounded at random (``stochastic_rounding.py``).
+
 Nothing in it needs the gradients of all experts at once, so that an expert can be updated in the
 backward pass, as soon as its gradient is there, and the gradient forgotten.
 """
@@ -23,6 +25,7 @@ from torch import Tensor
 
 from moe_nmt.moe.workers import shard_of
 from moe_nmt.optim.fused_adam import FusedAdam, FusedAdamConfig
+from moe_nmt.optim.stochastic_rounding import round_stochastically
 from moe_nmt.options import option
 
 LEAST = 1e-30  # added to squared gradients: an expert without tokens stays where it is
@@ -57,6 +60,18 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
         """Of all groups."""
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Loads a state whose means are in float32, of whatever precision the experts are.
+
+        torch would round them to the precision of the parameters.
+        """
+        super().load_state_dict(state_dict)
+        keys = [key for group in state_dict["param_groups"] for key in group["params"]]
+        for key, parameter in zip(keys, self.all_parameters(), strict=True):
+            for name in {"rows", "columns"} & state_dict["state"].get(key, {}).keys():
+                mean = state_dict["state"][key][name]
+                self.state[parameter][name] = mean.to(parameter.device, torch.float32, copy=True)
+
     @torch.no_grad()
     def receive(self, parameter: Tensor, experts: slice, gradient: Tensor | None) -> None:
         """Updates some experts in the backward pass; None: their gradient is zero."""
@@ -84,16 +99,41 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
         group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
         rate, beta2 = float(group["lr"]), group["betas"][1]
         weights, rows, columns = (x[experts] for x in (parameter, state["rows"], state["columns"]))
+        exact = weights.float()  # the weights themselves, where they are in this precision
         if group["weight_decay"]:
-            weights.mul_(1 - rate * group["weight_decay"])
+            exact.mul_(1 - rate * group["weight_decay"])
         if gradient is None:
             for mean in (rows, columns):
                 mean.lerp_(mean.new_full((), LEAST), 1 - beta2)
-            return
-        unbiased = 1 - beta2 ** int(state["step"])
-        by_row, by_column = scales(gradient.float(), rows, columns, beta2, unbiased)
-        scaled = gradient * by_row[:, :, None].to(gradient.dtype)
-        weights.addcmul_(scaled, by_column[:, None, :].to(gradient.dtype), value=-rate)
+        else:
+            unbiased = 1 - beta2 ** int(state["step"])
+            gradient = gradient.float()
+            by_row, by_column = scales(gradient, rows, columns, beta2, unbiased)
+            exact.addcmul_(gradient * by_row[:, :, None], by_column[:, None, :], value=-rate)
+        if weights.dtype == torch.bfloat16:
+            self.round(parameter, experts, exact)
+        elif weights.dtype != exact.dtype:
+            weights.copy_(exact)
+
+    def round(self, parameter: Tensor, experts: slice, exact: Tensor) -> None:
+        """Rounds the matrices of some experts at random to bfloat16.
+
+        fairseq seeds torch with its seed and the number of the update.  Each expert draws by its
+        number among those of all workers: so a training that is resumed, or divided otherwise,
+        rounds the same.
+
+        Args:
+            parameter: [all experts here, in, out], bfloat16.
+            experts: which.
+            exact: [some experts, in, out], float32.
+        """
+        matrix = next(i for i, p in enumerate(self.all_parameters()) if p is parameter)
+        step = int(self.state[parameter]["step"])
+        shard = parameter.expert  # type: ignore[attr-defined]
+        numbers = range(shard.total)[shard.here][experts]
+        for weight, number, matrix_exact in zip(parameter[experts], numbers, exact, strict=True):
+            seed = (torch.initial_seed(), step, matrix, number)
+            weight.copy_(round_stochastically(matrix_exact, seed))
 
 
 def scales(

@@ -118,7 +118,19 @@ def updates_too_early(cfg: Any) -> bool:
     return [*cfg.optimization.update_freq] != [1] or is_mixed(cfg) or is_shared or not is_ours
 
 
+def drops_updates(cfg: Any) -> bool:
+    """Whether experts in bf16 would be updated by rounding to the nearest."""
+    if str(value(cfg.model, "experts_precision")) != "bf16":
+        return False
+    return value(cfg.optimizer, "_name") != "factored_experts" or is_mixed(cfg)
+
+
 RULES = [
+    Rule(
+        drops_updates,
+        "--experts-precision bf16 would lose small updates without stochastic rounding: take "
+        "--optimizer factored_experts, and none of --fp16, --bf16 and --amp",
+    ),
     Rule(
         updates_too_early,
         "--update-experts-in-backward needs all of an update's gradients in one backward pass, and "

@@ -128,7 +128,7 @@ def loaded(checkpoint: Path, data: Path) -> tuple[GNMTMoEModel, Any, Any]:
     """A checkpoint's model, its configuration and its task."""
     try:
         models, configuration, task = checkpoint_utils.load_model_ensemble_and_task(
-            [str(checkpoint)], arg_overrides={"data": str(data)}
+            [str(checkpoint)], arg_overrides={"data": str(data), "experts_precision": "fp32"}
         )
     except UserError:
         raise

@@ -143,7 +143,7 @@ def test_a_copy_is_independent():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_the_precision_is_that_of_the_weights_or_of_autocast(dtype):
+def test_the_precision_is_that_of_the_input_or_of_autocast(dtype):
     experts, counts = build(3, 8, 16), torch.tensor([2, 0, 4])
     x = tokens_like(6, 8, 0)
     full = experts(x, counts)
@@ -152,7 +152,7 @@ def test_the_precision_is_that_of_the_weights_or_of_autocast(dtype):
         under_autocast = experts(x, counts)
     under_autocast.float().square().sum().backward()
     assert experts.w_in.grad.dtype == torch.float32
-    half = experts.to(dtype)(x, counts)
+    half = experts.to(dtype)(x.to(dtype), counts)
     assert under_autocast.dtype == half.dtype == dtype
     assert torch.equal(half, under_autocast)
     assert_all_close([half], [full], rtol=2e-2, atol=2e-2)

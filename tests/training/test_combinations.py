@@ -39,6 +39,10 @@ WRONG: dict[str, list[str]] = {
     "needs all of an update's gradients in one": [*IN_BACKWARD, "--task", "translation"],
     "one backward pass, and their divisor": [*IN_BACKWARD, "--bf16"],
     "and their divisor: one worker": [*IN_BACKWARD, "--distributed-world-size", "2"],
+    "--experts-precision bf16 would lose": ["--experts-precision", "bf16"],
+    "and none of --fp16, --bf16 and --amp": [
+        *("--experts-precision", "bf16", "--optimizer", "factored_experts", "--bf16"),
+    ],
     "--precision bf16 does not go with": ["--precision", "bf16", "--bf16"],
     "--amp does nothing on a CPU": ["--amp"],
 }
