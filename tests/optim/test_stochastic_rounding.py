@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from fairseq import optim
 from omegaconf import OmegaConf
 from torch import Tensor
 
 from moe_nmt.moe import Experts
 from moe_nmt.moe.workers import Shard, Workers
+from moe_nmt.optim.factored_experts import FactoredExperts
 from moe_nmt.optim.stochastic_rounding import round_stochastically
 
 
@@ -30,7 +30,7 @@ def test_neighbouring_numbers_are_rounded_independently() -> None:
         assert abs(float(agree) - 0.5) < 0.0125
 
 
-@pytest.mark.parametrize("value", [0.0, -0.0, 1.5, -(2.0**-140), float("inf"), float("-inf")])
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.5, -(2.0**-130), float("inf"), float("-inf")])
 def test_what_has_no_lower_half_stays(value: float) -> None:
     x = torch.full((3, 5), value)
     assert round_stochastically(x, (1,)).view(torch.int16).equal(x.bfloat16().view(torch.int16))
@@ -53,7 +53,7 @@ def trained(experts: Experts, steps: int, gradient: Tensor, rate: float) -> Tens
     options = {"beta1": 0.9, "beta2": 0.9, "epsilon": 1e-8, "weight_decay": 0.0}
     options["update_experts_in_backward"] = False
     config = OmegaConf.create({"_name": "factored_experts", "lr": [rate], **options})
-    optimizer = optim.build_optimizer(config, [experts.w_in])
+    optimizer = FactoredExperts(config, [experts.w_in])
     for _ in range(steps):
         experts.w_in.grad = gradient.to(experts.w_in.dtype)
         optimizer.step()
