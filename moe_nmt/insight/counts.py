@@ -15,6 +15,7 @@ from torch import nn
 
 from moe_nmt.modules.attention import Attention
 from moe_nmt.modules.attentive_lstm import OutputFedLSTM
+from moe_nmt.modules.mixture_lstm import MixtureLSTM
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.hierarchical import HierarchicalGate
 from moe_nmt.moe.layer import MixtureOfExperts
@@ -36,6 +37,8 @@ def layer_operations(part: nn.Module) -> Counter[str]:
     for module in part.modules():
         if isinstance(module, nn.LSTM):
             counts["LSTM"] += lstm_operations(module)
+        elif isinstance(module, MixtureLSTM):  # besides its mixture
+            counts["LSTM"] += 0 if module.projection is None else module.projection.numel()
         elif isinstance(module, MixtureOfExperts):
             # of a strictly balanced gate, k is the average
             weights = module.experts.weights()

@@ -13,6 +13,7 @@ from torch import nn
 from moe_nmt.models.config import MixtureConfig, moe_positions
 from moe_nmt.modules.stack import NamedMixture
 from moe_nmt.moe.build import build_mixture_of_experts
+from moe_nmt.moe.layer import MixtureOfExperts
 from moe_nmt.moe.workers import Workers
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -34,23 +35,31 @@ def named_mixtures(
         ValueError: an option is wrong.
     """
     return {
-        layer: NamedMixture(
-            f"{side}_{layer}",
-            build_mixture_of_experts(
-                cfg.model_dim,
-                cfg.expert_hidden,
-                cfg.experts,
-                cfg.k,
-                str(cfg.gate),
-                cfg.expert_groups,
-                depth=cfg.expert_depth,
-                recompute=cfg.recompute_experts,
-                precision=PRECISIONS[str(cfg.experts_precision)],
-                workers=workers,
-            ),
-        )
+        layer: NamedMixture(f"{side}_{layer}", mixture(cfg, cfg.model_dim, workers=workers))
         for layer in moe_positions(getattr(cfg, option), layers, f"--{option.replace('_', '-')}")
     }
+
+
+def mixture(
+    cfg: MixtureConfig,
+    input_dim: int,
+    output_dim: int | None = None,
+    workers: Workers | None = None,
+) -> MixtureOfExperts:
+    """A mixture by the options of a model; see ``build_mixture_of_experts``."""
+    return build_mixture_of_experts(
+        input_dim,
+        cfg.expert_hidden,
+        cfg.experts,
+        cfg.k,
+        str(cfg.gate),
+        cfg.expert_groups,
+        depth=cfg.expert_depth,
+        recompute=cfg.recompute_experts,
+        precision=PRECISIONS[str(cfg.experts_precision)],
+        output_dim=output_dim,
+        workers=workers,
+    )
 
 
 def word_embedding(dictionary: Any, dim: int) -> nn.Embedding:

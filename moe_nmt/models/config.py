@@ -75,6 +75,11 @@ class LSTMMoELanguageModelConfig(MixtureConfig):
     moe_after: str = option(
         "1", "numbers of LSTM layers after which a MoE layer follows, as in '1,2'; '' for none"
     )
+    recurrent_moe: str = option(
+        "",
+        "numbers of LSTM layers whose four gates are a mixture of experts of [x, h] themselves, as "
+        "section 3.1 suggests; slow, and on one worker",
+    )
     adaptive_softmax_cutoff: str = option(
         "",
         "ends of the groups of words by rank, as in '2000,10000', for fairseq's adaptive softmax: "

@@ -11,12 +11,18 @@ from torch import Tensor, nn
 
 from moe_nmt.errors import UserError
 from moe_nmt.models.architectures import LANGUAGE_MODELS
-from moe_nmt.models.assembly import named_mixtures, register_architectures, word_embedding
-from moe_nmt.models.config import LSTMMoELanguageModelConfig, completed, validate
+from moe_nmt.models.assembly import (
+    mixture,
+    named_mixtures,
+    register_architectures,
+    word_embedding,
+)
+from moe_nmt.models.config import LSTMMoELanguageModelConfig, completed, moe_positions, validate
 from moe_nmt.models.recurrent_decoder import RecurrentDecoder
 from moe_nmt.models.recurrent_model import RecurrentModel
 from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.lstm import LSTMState, lstm
+from moe_nmt.modules.mixture_lstm import MixtureLSTM
 from moe_nmt.modules.stack import RecurrentStack, StackOutput
 from moe_nmt.moe.workers import Workers
 
@@ -158,11 +164,33 @@ def build_model(
     else:
         output = word_embedding(dictionary, cfg.model_dim)
     stack = RecurrentStack(
-        [lstm(cfg.model_dim, cfg.lstm_cells, cfg.model_dim) for _ in range(cfg.lstm_layers)],
+        lstm_layers(cfg, workers),
         named_mixtures(cfg, "decoder", cfg.lstm_layers, "moe_after", workers),
         cfg.dropout,
     )
     return cls(LanguageModelDecoder(dictionary, embedding, stack, output, cfg.dropout))
+
+
+def lstm_layers(
+    cfg: LSTMMoELanguageModelConfig, workers: Workers | None
+) -> list[nn.LSTM | MixtureLSTM]:
+    """LSTMs, those that an option names with mixtures for matrices.
+
+    Raises:
+        ValueError: such ones on several workers, whose batches have different numbers of steps.
+    """
+    recurrent = moe_positions(cfg.recurrent_moe, cfg.lstm_layers, "--recurrent-moe")
+    if recurrent and workers is not None and workers.world > 1:
+        raise ValueError(
+            "--recurrent-moe needs one worker: others' batches have other numbers of steps"
+        )
+    dim, cells = cfg.model_dim, cfg.lstm_cells
+    return [
+        MixtureLSTM(f"decoder_lstm_{layer}", mixture(cfg, 2 * dim, 4 * cells), dim)
+        if layer in recurrent
+        else lstm(dim, cells, dim)
+        for layer in range(1, cfg.lstm_layers + 1)
+    ]
 
 
 def adaptive_softmax(cfg: LSTMMoELanguageModelConfig, words: int) -> AdaptiveSoftmax:

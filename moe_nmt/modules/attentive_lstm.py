@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from moe_nmt.modules.attention import Attention, Memory
 from moe_nmt.modules.dropout import Dropout
-from moe_nmt.modules.lstm import LSTMState, lstm
+from moe_nmt.modules.lstm import LSTMState, lstm, lstm_update
 
 
 class AttentiveState(NamedTuple):
@@ -85,7 +85,7 @@ class InputFedLSTM(nn.Module):
         for step_from_x in from_x.unbind(0):
             recurring = torch.cat([context, hidden], dim=-1)
             gates = step_from_x + F.linear(recurring, recurrent, bias_hh)
-            hidden, cell = self.lstm.update(gates, cell)
+            hidden, cell = lstm_update(gates, cell, self.lstm.projections)
             step_context, weights = self.attention(hidden[:, None], memory)
             context = step_context[:, 0]
             outputs.append(hidden)

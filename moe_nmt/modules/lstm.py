@@ -7,7 +7,7 @@ LSTM meets a sentence's padding only after its last token.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -45,7 +45,8 @@ class LSTM(nn.LSTM):
         if x.size(0) > 1 or state is None or x.device.type != "cpu":
             return super().forward(x, state)
         hidden, cell = state
-        new_hidden, new_cell = self.update(self.gates(x[0], hidden[0]), cell[0])
+        gates = self.gates(x[0], hidden[0])
+        new_hidden, new_cell = lstm_update(gates, cell[0], self.projections)
         return new_hidden[None], (new_hidden[None], new_cell[None])
 
     def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
@@ -55,22 +56,31 @@ class LSTM(nn.LSTM):
         weight_x, weight_h, bias_x, bias_h, *_ = self.all_weights[0]
         return torch.addmm(F.linear(x, weight_x, bias_x + bias_h), hidden, weight_h.t())
 
-    def update(self, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """The formulas of a step after its matrix products.
+    @property
+    def projections(self) -> list[Tensor]:
+        """One matrix [dim, cells], or none."""
+        return list(self.all_weights[0][4:])
 
-        Args:
-            gates: [batch, 4 * cells], of input, forget gate, candidate and output.
-            cell: [batch, cells].
 
-        Returns:
-            The new hidden [batch, dim] and cell [batch, cells].
-        """
-        write, forget, candidate, read = gates.chunk(4, dim=-1)
-        cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(candidate)
-        hidden = torch.sigmoid(read) * torch.tanh(cell)
-        for projection in self.all_weights[0][4:]:  # one, or none
-            hidden = F.linear(hidden, projection)
-        return hidden, cell
+def lstm_update(
+    gates: Tensor, cell: Tensor, projections: Iterable[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The formulas of an LSTM's step after its matrix products.
+
+    Args:
+        gates: [batch, 4 * cells], of input, forget gate, candidate and output.
+        cell: [batch, cells].
+        projections: of the output: one [dim, cells], or none.
+
+    Returns:
+        The new hidden [batch, dim] and cell [batch, cells].
+    """
+    write, forget, candidate, read = gates.chunk(4, dim=-1)
+    cell = torch.sigmoid(forget) * cell + torch.sigmoid(write) * torch.tanh(candidate)
+    hidden = torch.sigmoid(read) * torch.tanh(cell)
+    for projection in projections:
+        hidden = F.linear(hidden, projection)
+    return hidden, cell
 
 
 def with_constant_weights(module: Module) -> Module:

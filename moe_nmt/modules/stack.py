@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.lstm import BidirectionalLSTM, LSTMState
+from moe_nmt.modules.mixture_lstm import MixtureLSTM
 from moe_nmt.moe.layer import MixtureOfExperts
 from moe_nmt.moe.routing import Routing
 
@@ -66,7 +67,7 @@ class RecurrentStack(nn.Module):
 
     def __init__(
         self,
-        layers: Sequence[nn.LSTM | BidirectionalLSTM],
+        layers: Sequence[nn.LSTM | BidirectionalLSTM | MixtureLSTM],
         mixtures: Mapping[int, NamedMixture],
         dropout: float,
     ) -> None:
@@ -116,6 +117,10 @@ class RecurrentStack(nn.Module):
             layer = self.layers[position]
             if isinstance(layer, BidirectionalLSTM):
                 y = layer(x, is_token.sum(0))
+            elif isinstance(layer, MixtureLSTM):
+                before = None if states is None else states[position]
+                y, after, routings[layer.name] = layer(x, is_token, before)
+                new_states.append(after)
             else:
                 y, state = layer(x, None if states is None else tuple(states[position]))
                 new_states.append(LSTMState(*state))

@@ -59,16 +59,17 @@ def build_mixture_of_experts(
     depth: int = 1,
     recompute: bool = False,
     precision: torch.dtype = torch.float32,
+    output_dim: int | None = None,
     workers: Workers | None = None,
 ) -> MixtureOfExperts:
     """Builds a layer of ``experts`` experts with ``depth`` layers of ``hidden`` hidden units.
 
-    See ``build_gate`` for the gate, ``Experts`` for ``recompute`` and ``precision``.  With
-    ``workers`` the experts are divided among them, each group of a hierarchical mixture staying on
-    one worker.
+    See ``build_gate`` for the gate, ``Experts`` for ``recompute``, ``precision`` and
+    ``output_dim``.  With ``workers`` the experts are divided among them, each group of a
+    hierarchical mixture staying on one worker.
     """
     workers = Workers() if workers is None else workers
     shard = workers.shard(experts, indivisible=experts // groups if groups > 1 else 1)
     built_gate = build_gate(gate, dim, experts, k, groups)
-    built_experts = Experts(experts, dim, hidden, recompute, shard, depth, precision)
+    built_experts = Experts(experts, dim, hidden, recompute, shard, depth, precision, output_dim)
     return MixtureOfExperts(built_gate, built_experts, workers)

@@ -27,13 +27,14 @@ class Experts(nn.Module):
 
     Args:
         num_experts: number of experts, on all workers.
-        dim: size of the input and of the output.
+        dim: size of the input.
         hidden: size of a hidden layer.
         recompute: compute the hidden activations again in the backward pass instead of keeping
             them, which is the larger part of a layer's activations (App. D).
         shard: which of them live on this worker; None for all.
         depth: number of hidden layers, each relu(h W[i]); the paper's MoE-1-Deep has four.
         precision: of the weights in memory; they are multiplied in that of the input.
+        output_dim: size of the output; None: ``dim``.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Experts(nn.Module):
         shard: Shard | None = None,
         depth: int = 1,
         precision: torch.dtype = torch.float32,
+        output_dim: int | None = None,
     ) -> None:
         super().__init__()
         if depth < 1:
@@ -58,7 +60,8 @@ class Experts(nn.Module):
         for name in self.deeper:
             matrix = torch.empty(self.shard.size, hidden, hidden, dtype=precision)
             self.register_parameter(name, nn.Parameter(matrix))
-        self.w_out = nn.Parameter(torch.empty(self.shard.size, hidden, dim, dtype=precision))
+        output_dim = dim if output_dim is None else output_dim
+        self.w_out = nn.Parameter(torch.empty(self.shard.size, hidden, output_dim, dtype=precision))
         self.mark_parameters()
         self.reset_parameters()
 
@@ -105,7 +108,7 @@ class Experts(nn.Module):
             tokens_per_expert: [experts here] int64, adding up to ``rows``.
 
         Returns:
-            [rows, dim] in the precision of autocast where it is on, else of ``x``.
+            [rows, output_dim] in the precision of autocast where it is on, else of ``x``.
         """
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):

@@ -121,7 +121,7 @@ def feed_forward(
     Args:
         x: [rows, dim], sorted by expert.
         w_in: [experts, dim, hidden].
-        w_out: [experts, hidden, dim].
+        w_out: [experts, hidden, output_dim].
         tokens_per_expert: [experts] int64, adding up to ``rows``.
         recompute: compute the hidden activations again in the backward pass, and store none.
         memory: where activations and gradients are to live.
@@ -129,7 +129,7 @@ def feed_forward(
             during the backward pass; None: they are the weights' ``grad`` after it.
 
     Returns:
-        [rows, dim].
+        [rows, output_dim].
     """
     keep = torch.is_grad_enabled() and not recompute
     y: Tensor = FeedForward.apply(
@@ -157,7 +157,7 @@ class FeedForward(torch.autograd.Function):
         form = layout(tokens_per_expert, w_in[0].numel())
         dtype, hidden_size = x.dtype, w_in.size(2)
         x = form.pad(x, memory)
-        y = memory.empty(x.shape, dtype)
+        y = memory.empty((x.size(0), w_out.size(2)), dtype)
         kept = memory.empty((x.size(0), hidden_size), dtype) if keep else None
         hidden = form.scratch(hidden_size, dtype, memory) if kept is None else form.chunks(kept)
         weights = w_in.split(form.experts), w_out.split(form.experts)
@@ -175,7 +175,7 @@ class FeedForward(torch.autograd.Function):
     @first_derivative
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        """[rows, dim] -> the gradients of x, and of w_in and w_out where nobody has taken them."""
+        """[rows, output_dim] -> the gradients of x, and of w_in and w_out unless taken."""
         x, w_in, w_out, kept = ctx.saved_tensors
         form, memory = ctx.layout, ctx.memory
         to_in, to_out = (

@@ -36,7 +36,7 @@ class MixtureOfExperts(nn.Module):
                 part.workers = self.workers
 
     def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
-        """[..., dim] -> [..., dim], and the routing, for losses and statistics.
+        """[..., dim] -> [..., the experts' output_dim], and the routing, for losses and statistics.
 
         All but the last dimension count tokens; the routing numbers them as in
         ``x.flatten(0, -2)``.  Leave padding out: whatever is in ``x`` is routed and counted.
@@ -53,7 +53,7 @@ class MixtureOfExperts(nn.Module):
             self.experts, self.experts.shard, dispatched.x, dispatched.tokens_per_expert
         )
         y = combine(output, dispatched.position, routing, tokens.size(0))
-        return y.view(x.shape), routing
+        return y.view(*x.shape[:-1], y.size(-1)), routing
 
     def check(self, x: Tensor) -> None:
         """Stops where ``x`` is no [..., dim] of numbers to route by."""

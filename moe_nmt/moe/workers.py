@@ -58,6 +58,7 @@ class Workers:
     also a worker whose batch is empty.
     """
 
+    world = 1  # how many they are
     bytes_sent = 0  # by ``apply`` and its gradient, since whoever reads it set it to 0
 
     def shard(self, experts: int, indivisible: int = 1) -> Shard:
@@ -79,13 +80,13 @@ class Workers:
 
         Args:
             experts: those of this worker: rows [rows, dim] sorted by expert and their numbers
-                [experts here] -> [rows, dim].
+                [experts here] -> [rows, output_dim].
             shard: where the experts live.
             x: [rows, dim], sorted by expert.
             tokens_per_expert: [experts] int64, adding up to ``rows``.
 
         Returns:
-            [rows, dim], in the order of ``x``; differentiable.
+            [rows, output_dim], in the order of ``x``; differentiable.
         """
         return experts(x, tokens_per_expert)
 

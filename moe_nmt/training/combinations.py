@@ -37,7 +37,8 @@ def value(section: Any, name: str) -> Any:
 
 def has_mixtures(cfg: Any) -> bool:
     """Whether the model has a mixture of experts."""
-    return bool(value(cfg.model, "encoder_moe_after") or value(cfg.model, "decoder_moe_after"))
+    places = ("encoder_moe_after", "decoder_moe_after", "moe_after", "recurrent_moe")
+    return any(value(cfg.model, name) for name in places)
 
 
 def keeps_thresholds(cfg: Any) -> bool:
@@ -115,7 +116,9 @@ def updates_too_early(cfg: Any) -> bool:
         return False
     is_shared = cfg.distributed_training.distributed_world_size > 1
     is_ours = str(value(cfg.task, "_name")).startswith("expert_parallel_")
-    return [*cfg.optimization.update_freq] != [1] or is_mixed(cfg) or is_shared or not is_ours
+    is_repeated = value(cfg.model, "recurrent_moe")  # a gradient at every step
+    one_pass = [*cfg.optimization.update_freq] == [1] and not is_mixed(cfg) and not is_repeated
+    return not one_pass or is_shared or not is_ours
 
 
 def drops_updates(cfg: Any) -> bool:
@@ -135,7 +138,7 @@ RULES = [
         updates_too_early,
         "--update-experts-in-backward needs all of an update's gradients in one backward pass, and "
         "their divisor: one worker, a task of this package, --update-freq 1, and none of --fp16, "
-        "--bf16 and --amp",
+        "--bf16, --amp and --recurrent-moe",
     ),
     Rule(
         lambda cfg: (

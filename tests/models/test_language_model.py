@@ -26,6 +26,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "none": {"moe_after": ""},
     "stacked": {"lstm_layers": 3, "moe_after": "1,2", "lstm_cells": 24},
     "deep": {"expert_depth": 3},
+    "recurrent": {"recurrent_moe": "1,2", "moe_after": ""},
+    "recurrent and between": {"recurrent_moe": "2", "lstm_cells": 24, "experts": 5},
     "adaptive": {"adaptive_softmax_cutoff": "7,12"},
     "tied": {"share_decoder_input_output_embed": True},
 }
@@ -46,8 +48,10 @@ def test_a_sentence_in_a_padded_batch_is_as_alone(kind: str) -> None:
     for row, length in enumerate((5, 3, 7)):
         alone, _ = model(tokens[row : row + 1, :length])
         torch.testing.assert_close(logits[row, :length], alone[0])
+    recurrent = KINDS[kind].get("recurrent_moe", "").split(",")
     assert extra["routings"].keys() == {
-        *(f"decoder_{layer}" for layer in model.decoder.stack.mixtures)
+        *(f"decoder_{layer}" for layer in model.decoder.stack.mixtures),
+        *(f"decoder_lstm_{layer}" for layer in recurrent if layer),
     }
     for routing in extra["routings"].values():
         torch.testing.assert_close(routing.importance.sum(), torch.tensor(15.0))

@@ -40,6 +40,7 @@ WRONG: dict[str, list[str]] = {
     "one backward pass, and their divisor": [*IN_BACKWARD, "--bf16"],
     "and their divisor: one worker": [*IN_BACKWARD, "--distributed-world-size", "2"],
     "--experts-precision bf16 would lose": ["--experts-precision", "bf16"],
+    "--bf16, --amp and --recurrent-moe": [*IN_BACKWARD, "--bf16"],
     "and none of --fp16, --bf16 and --amp": [
         *("--experts-precision", "bf16", "--optimizer", "factored_experts", "--bf16"),
     ],
