@@ -37,6 +37,7 @@ class ExpertParallel(Workers):
                 f"{self.world} workers cannot be divided into groups of {size}: the expert "
                 "parallel size has to divide the number of workers"
             )
+        self.replicas = self.world // size
         self.place = rank % size  # in its group
         self.first = rank - self.place  # the group's first worker
         # Every worker takes part in making every group.

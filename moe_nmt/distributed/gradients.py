@@ -29,9 +29,10 @@ def average_gradients(module: nn.Module, workers: Workers) -> None:
 def average_expert_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Makes the gradients of experts the mean over all workers' losses, in place.
 
-    Call it once an update, after the last backward pass, on all workers.
+    Call it once an update, after the last backward pass, on all workers.  Gradients that an
+    optimizer takes during that pass are its own affair.
     """
-    for workers, experts in by_workers(parameters).items():
+    for workers, experts in by_workers(parameters, received=False).items():
         for parameter in experts:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -39,14 +40,14 @@ def average_expert_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def total_norm(parameters: Iterable[Tensor]) -> Tensor:
-    """The norm of all gradients, those of every worker's experts included: [].
+    """The norm of all gradients that there are, those of every worker's experts included: [].
 
     It is the same on all workers, whose other gradients have to be equal.
     """
     parameters = list(parameters)
     dense = [p.grad for p in parameters if p.grad is not None and shard_of(p) is None]
     norms = [norm(dense)]
-    for workers, experts in by_workers(parameters).items():
+    for workers, experts in by_workers(parameters, received=False).items():
         here = norm([p.grad for p in experts if p.grad is not None])
         norms.append(workers.sum_of_shards(here.square()).sqrt())
     return torch.linalg.vector_norm(torch.stack([each.to(norms[-1]) for each in norms]))
@@ -60,10 +61,16 @@ def norm(gradients: list[Tensor]) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, 2, dtype)))
 
 
-def by_workers(parameters: Iterable[Tensor]) -> dict[Workers, list[Tensor]]:
-    """The experts' parameters, by the workers they are divided among."""
+def by_workers(parameters: Iterable[Tensor], received: bool = True) -> dict[Workers, list[Tensor]]:
+    """The experts' parameters, by the workers they are divided among.
+
+    Args:
+        parameters: of a model.
+        received: also those whose gradients an optimizer takes in the backward pass.
+    """
     found: dict[Workers, list[Tensor]] = {}
     for parameter in parameters:
-        if (shard := shard_of(parameter)) is not None:
+        shard = shard_of(parameter)
+        if shard is not None and (received or not hasattr(parameter, "receiver")):
             found.setdefault(shard.workers, []).append(parameter)
     return found

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
-from moe_nmt.moe.feed_forward import feed_forward
+from moe_nmt.moe.feed_forward import Receiver, feed_forward
 from moe_nmt.moe.grouped import grouped_mm
 from moe_nmt.moe.reused_memory import ReusedMemory
 from moe_nmt.moe.workers import Shard, Workers
@@ -125,7 +125,7 @@ class Experts(nn.Module):
                     tokens_per_expert,
                     self.recompute,
                     self.memory,
-                    [getattr(weight, "receiver", None) for weight in (self.w_in, self.w_out)],
+                    self.receivers(),
                 )
         if self.recompute and torch.is_grad_enabled():
             # Nothing random to repeat: the generator, which threads share, is left alone.
@@ -133,6 +133,15 @@ class Experts(nn.Module):
                 self.grouped, x, tokens_per_expert, use_reentrant=False, preserve_rng_state=False
             )
         return self.grouped(x, tokens_per_expert)
+
+    def receivers(self) -> list[Receiver | None]:
+        """Who takes the gradients of w_in and w_out a few experts at a time.
+
+        Replicas' gradients are added up first, those of whole matrices: nobody.
+        """
+        if self.shard.workers.replicas > 1:
+            return [None, None]
+        return [getattr(weight, "receiver", None) for weight in (self.w_in, self.w_out)]
 
     def grouped(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:
         """The same in torch's grouped products, of which GPUs have fast kernels.

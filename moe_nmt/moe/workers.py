@@ -59,6 +59,7 @@ class Workers:
     """
 
     world = 1  # how many they are
+    replicas = 1  # workers that have the same experts, each
     bytes_sent = 0  # by ``apply`` and its gradient, since whoever reads it set it to 0
 
     def shard(self, experts: int, indivisible: int = 1) -> Shard:

@@ -74,8 +74,13 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
 
     @torch.no_grad()
     def receive(self, parameter: Tensor, experts: slice, gradient: Tensor | None) -> None:
-        """Updates some experts in the backward pass; None: their gradient is zero."""
+        """Updates some experts in the backward pass; None: their gradient is zero.
+
+        Where others have the same experts all of them have to come at once, and the replicas'
+        gradients are added up first.
+        """
         if gradient is not None:
+            parameter.expert.workers.average_replicas([gradient])  # type: ignore[attr-defined]
             gradient = gradient.mul_(self.gradient_scale)
         self.update_experts(parameter, experts, gradient)
 
@@ -201,5 +206,9 @@ class FactoredExperts(FusedAdam):
                     parameter.register_post_accumulate_grad_hook(hand_over)
 
     def expect(self, sample_size: float) -> None:
-        """Tells, before a backward pass, what its gradients are to be divided by."""
+        """Tells, before a backward pass, what its gradients are to be divided by.
+
+        Args:
+            sample_size: the mean of all workers', over whom gradients are averaged.
+        """
         self._optimizer.gradient_scale = 1.0 / (float(sample_size) or 1.0)

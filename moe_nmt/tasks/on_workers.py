@@ -120,7 +120,8 @@ class OnWorkers(FairseqTask):
             loss, sample_size, log = criterion(model, sample)
             # An optimizer that updates in the backward pass wants to know what to divide by.
             if (expect := getattr(optimizer, "expect", None)) is not None:
-                expect(sample_size)
+                (total,) = self.workers.sum(loss.detach().new_tensor(float(sample_size)))
+                expect(float(total) / self.workers.world)
             return loss, sample_size, log
 
         self.workers.bytes_sent = 0

@@ -114,11 +114,10 @@ def updates_too_early(cfg: Any) -> bool:
     """Whether experts would be updated before all their gradients have been added up."""
     if not value(cfg.optimizer, "update_experts_in_backward"):
         return False
-    is_shared = cfg.distributed_training.distributed_world_size > 1
     is_ours = str(value(cfg.task, "_name")).startswith("expert_parallel_")
     is_repeated = value(cfg.model, "recurrent_moe")  # a gradient at every step
     one_pass = [*cfg.optimization.update_freq] == [1] and not is_mixed(cfg) and not is_repeated
-    return not one_pass or is_shared or not is_ours
+    return not one_pass or not is_ours
 
 
 def drops_updates(cfg: Any) -> bool:
@@ -137,8 +136,8 @@ RULES = [
     Rule(
         updates_too_early,
         "--update-experts-in-backward needs all of an update's gradients in one backward pass, and "
-        "their divisor: one worker, a task of this package, --update-freq 1, and none of --fp16, "
-        "--bf16, --amp and --recurrent-moe",
+        "their divisor: a task of this package, --update-freq 1, and none of --fp16, --bf16, --amp "
+        "and --recurrent-moe",
     ),
     Rule(
         lambda cfg: (

@@ -65,6 +65,8 @@ REFUSED: dict[str, Callable[[Any], bool]] = {
 class ExpertDataParallel(LegacyDistributedDataParallel):
     """fairseq's data parallel training, which leaves out the gradients of experts, and these."""
 
+    per_device_params: list[list[nn.Parameter]]  # whose gradients fairseq sums
+
     def __init__(self, module: nn.Module, *args: Any, **kwargs: Any) -> None:
         super().__init__(module, *args, **kwargs)
         for workers in by_workers(module.parameters()):
@@ -73,6 +75,11 @@ class ExpertDataParallel(LegacyDistributedDataParallel):
                     "this task has all experts on every worker and would train them "
                     "apart: use --task expert_parallel_translation, or one worker"
                 )
+        # fairseq leaves experts alone, but would make them gradients where there are none
+        self.per_device_params = [
+            [parameter for parameter in parameters if shard_of(parameter) is None]
+            for parameters in self.per_device_params
+        ]
 
     def all_reduce_grads(self) -> None:
         """Averages all gradients over the workers, after the last backward pass of an update."""

@@ -37,10 +37,8 @@ WRONG: dict[str, list[str]] = {
     "polynomial_decay ends at --total-num-update": [*DECAY, "--total-num-update", "10"],
     "--update-experts-in-backward needs all of": [*IN_BACKWARD, "--update-freq", "2"],
     "needs all of an update's gradients in one": [*IN_BACKWARD, "--task", "translation"],
-    "one backward pass, and their divisor": [*IN_BACKWARD, "--bf16"],
-    "and their divisor: one worker": [*IN_BACKWARD, "--distributed-world-size", "2"],
-    "--experts-precision bf16 would lose": ["--experts-precision", "bf16"],
     "--bf16, --amp and --recurrent-moe": [*IN_BACKWARD, "--bf16"],
+    "--experts-precision bf16 would lose": ["--experts-precision", "bf16"],
     "and none of --fp16, --bf16 and --amp": [
         *("--experts-precision", "bf16", "--optimizer", "factored_experts", "--bf16"),
     ],
