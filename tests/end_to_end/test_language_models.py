@@ -195,6 +195,33 @@ def test_every_softmax_is_evaluated_whole(text: Path, tmp_path: Path, caplog: An
         assert evaluate(text, last, *evaluation, caplog=caplog)[1] == pytest.approx(loss, abs=2e-3)
 
 
+@pytest.mark.parametrize("break_mode", ["eos", "carry"])
+def test_recurrent_mixtures_learn_are_resumed_and_searched(
+    break_mode: str, text: Path, tmp_path: Path, corpus: Path
+) -> None:
+    """Layers whose four gates are mixtures (section 3.1), with one between them."""
+    options = [*batches(break_mode), "--recurrent-moe", "1,2"]
+    one = torch.load(train(text, tmp_path / "one", *options, "--max-update", "8"))
+    train(text, tmp_path / "two", *options, "--max-update", "4")
+    path = train(text, tmp_path / "two", *options, "--max-update", "8")
+    torch.testing.assert_close(torch.load(path)["model"], one["model"], rtol=0, atol=0)
+    assert one["extra_state"]["val_loss"] < math.log2(len(Dictionary.load(str(text / "dict.txt"))))
+    (tmp_path / "beginnings").write_text("the man\nshe\n")
+    search = ["--path", path, "--max-len-b", "9", "--beam", "3", "--input", tmp_path / "beginnings"]
+    found = hypotheses(run_here("interactive", text, *PLUGIN, "--task", TASK, *search))
+    assert [found[number].split()[0] for number in (0, 1)] == ["the", "she"]
+
+
+@pytest.mark.distributed
+def test_recurrent_mixtures_need_one_worker(
+    text: Path, tmp_path: Path, pool: Callable[[int], WorkerPool]
+) -> None:
+    options = [*batches("eos"), "--recurrent-moe", "1", "--max-update", "1"]
+    arguments = training(text, tmp_path / "out", *options)
+    with pytest.raises(Exception, match="--recurrent-moe needs one worker"):
+        pool(2).run(train_on_worker, 2, arguments)
+
+
 def test_validation_counts_words_of_subwords(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
