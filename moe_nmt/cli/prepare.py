@@ -12,7 +12,7 @@ from pathlib import Path
 
 from moe_nmt.cli import command_parser
 from moe_nmt.cli.numbers import seed, share
-from moe_nmt.corpus.preparation.preparation import Settings
+from moe_nmt.corpus.preparation.preparation import Settings, Text
 from moe_nmt.corpus.preparation.prepare import prepare
 from moe_nmt.corpus.preparation.reuse import Reused, find_dictionaries, method_of
 from moe_nmt.corpus.sources.collection import read_collection
@@ -24,6 +24,7 @@ from moe_nmt.corpus.subwords.vocabulary_size import PAPERS
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.parallel import available_cores
 
+MAX_RATIO = 1.5  # of the sides' words
 INTERRUPTED, TERMINATED = (128 + number for number in (signal.SIGINT, signal.SIGTERM))
 
 
@@ -31,9 +32,10 @@ def build_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = command_parser(
         prog="moe-nmt-prepare",
-        description="Downloads, checks, cleans, segments and binarises parallel text.  What is "
-        "done already is not done again; what options or inputs changed is.",
-        epilog="Files come in pairs, source before target, and may be compressed.",
+        description="Downloads, checks, cleans, segments and binarises parallel text, or text in "
+        "one language.  What is done already is not done again; what options or inputs changed is.",
+        epilog="Files come in pairs, source before target, and may be compressed.  With "
+        "--monolingual each stands alone.",
     )
     text = parser.add_argument_group("text")
     text.add_argument("--train", nargs="+", default=[], metavar="FILE", help="own files")
@@ -61,6 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="default: what the names of the first files end in",
     )
     text.add_argument(
+        "--monolingual",
+        metavar="LANGUAGE",
+        help="prepare text in this language alone, for a language model",
+    )
+    text.add_argument(
         "--wmt14",
         choices=[*read_collection("wmt14")],
         metavar="PAIR",
@@ -85,9 +92,8 @@ def build_parser() -> argparse.ArgumentParser:
     filters.add_argument(
         "--max-ratio",
         type=float,
-        default=1.5,
         metavar="X",
-        help="of the words of the longer side to those of the shorter; default %(default)s",
+        help=f"of the words of the longer side to those of the shorter; default {MAX_RATIO}",
     )
     filters.add_argument(
         "--identify-languages",
@@ -166,6 +172,18 @@ def take_wmt14(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
         setattr(args, option, getattr(args, option) or names)
 
 
+def refuse_pairs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Stops where text in one language is asked for together with what two have."""
+    if not args.monolingual.replace("_", "").isalnum():
+        parser.error(f"--monolingual {args.monolingual!r}: name a language, letters and digits")
+    for option in (
+        *("languages", "wmt14", "corpora", "valid_sets", "test_sets", "max_ratio"),
+        *("dictionaries", "extend_dictionaries"),
+    ):
+        if getattr(args, option):
+            parser.error(f"--{option.replace('_', '-')} is for pairs: leave out --monolingual")
+
+
 @contextmanager
 def stopping_in_a_sentence() -> Iterator[None]:
     """Ctrl-C, or a cluster's SIGTERM, ends the work with a word of how to go on."""
@@ -194,10 +212,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for option in ("workers", "vocabulary", "sample", "max_words", "max_characters"):
         if (number := getattr(args, option)) is not None and number < 1:
             parser.error(f"--{option.replace('_', '-')} must be at least 1")
-    if not args.max_ratio >= 1:
+    if args.monolingual is not None:
+        refuse_pairs(parser, args)
+    else:
+        for option in ("train", "valid", "test"):
+            check_pairs(getattr(args, option), f"--{option}")
+    max_ratio = MAX_RATIO if args.max_ratio is None else args.max_ratio
+    if not max_ratio >= 1:
         parser.error("--max-ratio must be at least 1")
-    for option in ("train", "valid", "test"):
-        check_pairs(getattr(args, option), f"--{option}")
     if args.dictionaries is not None and args.subword_model is None:
         parser.error("--dictionaries belong to subwords: name these with --subword-model")
     if args.extend_dictionaries and args.dictionaries is None:
@@ -205,17 +227,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.symbols and args.subword_model is not None:
         parser.error("--symbols are learned with the subwords: --subword-model has its own")
     check_symbols(args.symbols, args.subword or METHODS[0])
-    languages = languages_of(args.languages, [*args.train, *args.valid, *args.test])
+    languages: tuple[str, ...]
+    if args.monolingual is not None:
+        languages = (args.monolingual,)
+    else:
+        languages = languages_of(args.languages, [*args.train, *args.valid, *args.test])
 
-    def texts(option: str, sets: Sequence[str]) -> list:
+    pair = languages[0], languages[-1]  # for what pairs alone have
+
+    def texts(option: str, sets: Sequence[str]) -> list[Text]:
         own = own_texts(getattr(args, option), languages, f"--{option}")
-        return [*(find_corpus(name, languages) for name in sets), *own]
+        return [*(find_corpus(name, pair) for name in sets), *own]
 
     reused = None
     if args.subword_model is not None:
         args.subword = method_of(args.subword_model, args.subword)
         folder = args.dictionaries
-        dictionaries = None if folder is None else find_dictionaries(folder, languages)
+        dictionaries = None
+        if folder is not None:
+            dictionaries = find_dictionaries(folder, pair)
         reused = Reused(args.subword_model, dictionaries, args.extend_dictionaries)
     tests = texts("test", args.test_sets)
     held_out = {"valid": texts("valid", args.valid_sets)}
@@ -229,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workers=args.workers,
         max_words=args.max_words,
         max_characters=args.max_characters,
-        max_ratio=args.max_ratio,
+        max_ratio=max_ratio,
         identify_languages=args.identify_languages,
         method=args.subword or METHODS[0],
         vocabulary=args.vocabulary,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -139,6 +139,14 @@ def count_lines(path: Path) -> int:
             lines += chunk.count(b"\n")
             last = chunk[-1:]
     return lines + (last != b"\n")
+
+
+@contextmanager
+def all_written_whole(outputs: Sequence[Path]) -> Iterator[list[IO[bytes]]]:
+    """Files to write bytes to, each of which gets its name as ``written_whole`` gives it."""
+    with ExitStack() as stack:
+        parts = [stack.enter_context(written_whole(output)) for output in outputs]
+        yield [stack.enter_context(part.open("wb")) for part in parts]
 
 
 def check_same_count(paths: Sequence[Path], why: str) -> int:

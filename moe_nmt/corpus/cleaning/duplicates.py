@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moe_nmt.corpus.cleaning.clean import BLOCK, DIGEST_SIZE
+from moe_nmt.corpus.cleaning.held_out import Sides
 from moe_nmt.errors import UserError
 from moe_nmt.files.progress import Progress
-from moe_nmt.files.text import read_blocks, written_whole
+from moe_nmt.files.text import all_written_whole, read_blocks
 
 ENTRY = np.dtype([("high", ">u8"), ("low", ">u8"), ("pair", "<i8")])  # a digest and whose it is
 BUCKET = 1 << 25  # bytes of a bucket, about
@@ -89,30 +90,25 @@ def repeated(entries: NDArray[np.void]) -> NDArray[np.int64]:
     return ordered["pair"][1:][is_same]
 
 
-def merge(
-    corpora: Sequence[tuple[Path, Path, Path]], outputs: tuple[Path, Path], scratch: Path
-) -> list[int]:
+def merge(corpora: Sequence[tuple[Sides, Path]], outputs: Sides, scratch: Path) -> list[int]:
     """Writes the first occurrence of every pair; returns how many of each corpus were written.
 
-    A corpus is its source, target and digests, as ``clean`` wrote them.
+    A corpus is its sides and digests, as ``clean`` wrote them.
     """
     kept = []
     with (
-        written_whole(outputs[0]) as source_part,
-        written_whole(outputs[1]) as target_part,
-        source_part.open("wb") as source,
-        target_part.open("wb") as target,
+        all_written_whole(outputs) as files,
         Progress("leaving out duplicates", "pairs") as progress,
     ):
-        firsts = first_occurrences([digests for *_, digests in corpora], scratch)
-        for (*texts, digests), is_first in zip(corpora, firsts, strict=True):
+        firsts = first_occurrences([digests for _, digests in corpora], scratch)
+        for (texts, digests), is_first in zip(corpora, firsts, strict=True):
             done = 0
             for block in read_blocks(texts, BLOCK):
                 size = len(block[0])
                 chosen = is_first[done : done + size].tolist()
                 if len(chosen) != size:
                     break
-                for output, lines in zip((source, target), block, strict=True):
+                for output, lines in zip(files, block, strict=True):
                     output.writelines(line + b"\n" for line in compress(lines, chosen))
                 done += size
                 progress.add(size)

@@ -12,17 +12,17 @@ from moe_nmt.corpus.sources.sgm import is_test_set, read_segments
 from moe_nmt.errors import UserError
 from moe_nmt.files.text import read_text, stop_unless_same, write_lines
 
-Pair = tuple[Path, Path]  # source and target
+Sides = tuple[Path, ...]  # source and target; of text in one language, one file
 
 
-def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> dict[str, Any]:
+def write_held_out(texts: Sequence[Sides], published: Sides, normalised: Sides) -> dict[str, Any]:
     """Writes sets one after another: line by line as published, and normalised.
 
     No line is left out: those of a set are counted upon.  Returns the numbers of lines, of
     pairs with an empty side, entities and ampersands that stand for themselves.
     """
-    lines: list[list[str]] = [[], []]
-    plain: list[list[str]] = [[], []]
+    lines: list[list[str]] = [[] for _ in published]
+    plain: list[list[str]] = [[] for _ in published]
     facts: dict[str, Any] = {}
     for text in texts:
         counts = []
@@ -44,8 +44,8 @@ def write_held_out(texts: Sequence[Pair], published: Pair, normalised: Pair) -> 
             counts.append(len(found))
         stop_unless_same(text, counts, "they are no translation of each other; get both again")
     clean = [[*map(normalise, side)] for side in plain]
-    for side in (0, 1):
-        write_lines(published[side], lines[side])
+    for side, output in enumerate(published):
+        write_lines(output, lines[side])
         write_lines(normalised[side], clean[side])
     empty = sum(not all(pair) for pair in zip(*clean, strict=True))
     return {"lines": len(lines[0]), "empty": empty, **facts}

@@ -7,6 +7,8 @@ names, numbers and headings stay, and so does Norwegian that may be Danish.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import langcodes
 
 from moe_nmt.errors import UserError
@@ -30,9 +32,9 @@ def code_of(language: str) -> str:
 
 
 class Languages:
-    """The languages of both sides."""
+    """The languages of all sides."""
 
-    def __init__(self, names: tuple[str, str]) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         """Raises UserError without the package, or for languages that its model does not know."""
         try:
             import eldc
@@ -46,7 +48,7 @@ class Languages:
             if code not in eldc.LANGUAGES:
                 raise UserError(
                     f"--identify-languages does not know {name}, only "
-                    f"{', '.join(sorted(eldc.LANGUAGES))}: name the two with --languages, or leave "
+                    f"{', '.join(sorted(eldc.LANGUAGES))}: name them with --languages, or leave "
                     "the option out"
                 )
         eldc.init()

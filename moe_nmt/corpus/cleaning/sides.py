@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from moe_nmt.corpus.cleaning.held_out import Sides
 from moe_nmt.files.text import read_text
 
 LINES = 2000  # of a text are looked at
@@ -42,10 +43,10 @@ def norm(of: Profile) -> int:
     return sum(count * count for count in of.values())
 
 
-def objections(
-    name: str, texts: tuple[Path, Path], others: str, known: tuple[Path, Path]
-) -> Iterator[str]:
+def objections(name: str, texts: Sides, others: str, known: Sides) -> Iterator[str]:
     """What is odd about the sides of the text ``name``, beside those of the text ``others``."""
+    if len(texts) < 2:
+        return
     sides = [profile(path) for path in texts]
     if min(side.total() for side in sides) < LEAST:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import eq
 from pathlib import Path
@@ -33,10 +33,9 @@ def check_request(settings: Settings) -> None:
                     "set sentences aside that are not trained on"
                 )
     for text in own_texts(settings):
-        source, target = text.paths
-        if source.resolve() == target.resolve():
+        if len({path.resolve() for path in text.paths}) < len(text.paths):
             raise UserError(
-                f"{source} cannot be both source and target: files come as source target "
+                f"{text.paths[0]} cannot be both source and target: files come as source target "
                 "source target"
             )
     check_folder(settings.folder)
@@ -79,16 +78,21 @@ def check_folder(folder: Path) -> None:
 
 
 def check_languages(work: Preparation) -> None:
-    """Stops where the folder holds another pair of languages, or the same the other way round."""
+    """Stops where the folder holds other languages, or the same the other way round."""
     path = work.stages.state / "languages"  # beside the stages' own records
     languages = list(work.settings.languages)
     before = read_record(path).get("languages", languages)
     if before != languages:
         raise UserError(
-            f"{work.folder} holds data from {before[0]} to {before[1]}, "
-            f"not from {languages[0]} to {languages[1]}: name another folder with --destdir"
+            f"{work.folder} holds data {direction(before)}, "
+            f"not {direction(languages)}: name another folder with --destdir"
         )
     work.stages.record(path, languages=languages)
+
+
+def direction(languages: Sequence[str]) -> str:
+    """In words."""
+    return f"from {' to '.join(languages)}" if len(languages) > 1 else f"of {languages[0]} alone"
 
 
 def check_vocabulary(work: Preparation) -> None:
@@ -97,7 +101,7 @@ def check_vocabulary(work: Preparation) -> None:
     if asked is None or work.settings.reused is not None:
         return
     coverage = min(work.settings.coverage, SURE_COVERAGE)
-    if asked < (least := alphabet(work.two("text/valid.{}"), coverage)):
+    if asked < (least := alphabet(work.paths("text/valid.{}"), coverage)):
         raise UserError(
             f"--vocabulary {asked} is fewer than the characters of this text: at least {least}"
         )

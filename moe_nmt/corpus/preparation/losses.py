@@ -41,7 +41,7 @@ def losses(name: str, counts: Mapping[str, int], settings: Settings) -> Iterator
     for reason, hint in HINTS.items():
         taken, pairs = counts.get(reason, 0), counts["pairs"]
         if taken > MUCH * pairs:
-            share = f"{taken:,} of the {pairs:,} pairs of {name} ({taken / pairs:.0%})"
+            share = f"{taken:,} of the {pairs:,} {settings.unit} of {name} ({taken / pairs:.0%})"
             limits = hint.format(
                 max_words=settings.max_words,
                 max_characters=settings.max_characters,

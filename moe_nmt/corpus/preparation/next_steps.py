@@ -11,13 +11,17 @@ from math import ceil
 
 from moe_nmt.corpus.preparation.preparation import BINARISED, Preparation
 
-LARGE = 500_000  # pairs
+LARGE = 500_000  # pairs, or lines
 BATCH = 2000  # subwords of a side
 EPOCHS, MOST_EPOCHS = 24, 60  # of a text like Multi30k's 29,000 pairs; of the smallest
 UPDATES, MOST_UPDATES = 6500, 20_000
 WARMUP = 300  # updates
 
 PLUGIN = {"--user-dir": "moe_nmt", "--task": "expert_parallel_translation"}
+OF_LANGUAGE_MODEL = {
+    **{"--user-dir": "moe_nmt", "--task": "expert_parallel_language_modeling"},
+    **{"--sample-break-mode": "eos", "--max-tokens": 16_000},
+}
 ALWAYS = {"--criterion": "balanced_cross_entropy", "--optimizer": "fused_adam"}
 OF_LARGE = {
     **{"--arch": "gnmt_moe_32", "--lr": 0.001, "--clip-norm": 5.0},
@@ -28,6 +32,32 @@ OF_LARGE = {
 
 def next_steps(work: Preparation) -> str:
     """What to type."""
+    if work.settings.is_parallel:
+        return of_translation(work)
+    return of_language_model(work)
+
+
+def of_language_model(work: Preparation) -> str:
+    """Training, and the perplexity of a test set."""
+    data, checkpoints = work.folder / "binarised", work.folder / "checkpoints"
+    is_large = sum(work.facts["train"].values()) >= LARGE
+    training = OF_LANGUAGE_MODEL | ALWAYS
+    training |= {"--arch": "lstm_moe_lm_256" if is_large else "lstm_moe_lm_32"}
+    training |= {"--importance-weight": 0.1, "--load-weight": 0.1, "--lr": 0.001, "--clip-norm": 1}
+    training |= {"--lr-scheduler": "warmup_constant_inverse_sqrt", "--warmup-updates": 1000}
+    training |= {"--constant-updates": 0, "--max-epoch": 10, "--save-dir": checkpoints}
+    splits = [split for split in work.settings.held_out if split != "valid"]
+    evaluation = OF_LANGUAGE_MODEL | {"--path": checkpoints / "checkpoint_best.pt"}
+    evaluation |= {"--gen-subset": splits[0] if splits else "valid"}
+    return (
+        "next, train and evaluate:\n\n"
+        f"{command('fairseq-train', data, training)}\n\n"
+        f"{command('fairseq-eval-lm', data, evaluation)}"
+    )
+
+
+def of_translation(work: Preparation) -> str:
+    """Training, packing and translating."""
     folder = work.folder
     checkpoints = folder / "checkpoints"
     pairs = sum(work.facts["train"].values())

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from moe_nmt.corpus.cleaning.held_out import Pair
+from moe_nmt.corpus.cleaning.held_out import Sides
 from moe_nmt.corpus.cleaning.languages import Languages
 from moe_nmt.corpus.preparation.reuse import Reused
 from moe_nmt.corpus.sources.own_text import OwnText
@@ -33,7 +33,7 @@ Text = Corpus | OwnText
 class Settings:
     """What ``moe-nmt-prepare`` is asked for; the defaults are the command's."""
 
-    languages: tuple[str, str]
+    languages: tuple[str, ...]  # of source and target; of text for a language model, one
     train: Sequence[Text]
     held_out: Mapping[str, Sequence[Text]]  # valid, test, test1, ...
     folder: Path
@@ -52,6 +52,16 @@ class Settings:
     seed: int
     command: str  # that asked for all this
 
+    @property
+    def is_parallel(self) -> bool:
+        """Whether texts have two sides."""
+        return len(self.languages) == 2
+
+    @property
+    def unit(self) -> str:
+        """What texts are made of."""
+        return "pairs" if self.is_parallel else "lines"
+
 
 class Preparation:
     """The output folder of some settings, and what its stages have counted so far."""
@@ -63,7 +73,7 @@ class Preparation:
         self.warnings: list[str] = []
         self.vocabulary = settings.vocabulary  # subwords, as soon as that is decided
         self.languages = Languages(settings.languages) if settings.identify_languages else None
-        self.moses: list[Moses] = []  # for source and target, where subwords are of their tokens
+        self.moses: list[Moses] = []  # for each language, where subwords are of their tokens
         if settings.method == "moses-bpe":
             self.moses = [
                 Moses(language, "--subword moses-bpe", "--subword bpe")
@@ -89,19 +99,29 @@ class Preparation:
             print(f"moe_nmt: warning: {sentence}", file=sys.stderr, flush=True)
             self.warnings.append(sentence)
 
-    def pair(self, pattern: str) -> tuple[str, str]:
-        """The names of both sides' files, {} filled in with the language."""
-        source, target = self.settings.languages
-        return pattern.format(source), pattern.format(target)
+    def names(self, pattern: str) -> tuple[str, ...]:
+        """The names of all sides' files, {} filled in with the language."""
+        return tuple(pattern.format(language) for language in self.settings.languages)
+
+    def dictionaries(self) -> tuple[str, ...]:
+        """The names of all sides' dictionaries, where fairseq looks for them."""
+        if self.settings.is_parallel:
+            return self.names("binarised/dict.{}.txt")
+        return ("binarised/dict.txt",)
+
+    def binarised(self, split: str) -> tuple[str, ...]:
+        """What the names of all sides of a split begin with, likewise."""
+        if self.settings.is_parallel:
+            return self.names(f"binarised/{split}.{'-'.join(self.settings.languages)}.{{}}")
+        return (f"binarised/{split}",)
 
     def files(self, *names: str) -> dict[str, Path]:
         """Files of the output folder."""
         return {name: self.folder / name for name in names}
 
-    def two(self, pattern: str) -> Pair:
-        """Both sides' files."""
-        source, target = self.pair(pattern)
-        return self.folder / source, self.folder / target
+    def paths(self, pattern: str) -> Sides:
+        """All sides' files, {} filled in with the language."""
+        return tuple(self.folder / name for name in self.names(pattern))
 
 
 def tools(*packages: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ def write_report(work: Preparation, stop: str | None = None) -> None:
     """Writes what each filter took from each corpus, the sizes of the splits, and the warnings."""
     parts = [
         stop,
-        training_table(work.facts),
+        training_table(work.facts, work.settings.unit),
         sizes_table(work.facts),
         entities_table(work.facts),
         "\n".join(f"warning: {warning}" for warning in work.warnings),
@@ -46,7 +46,7 @@ def write_report(work: Preparation, stop: str | None = None) -> None:
     write_lines(work.folder / REPORT, [report])
 
 
-def training_table(facts: Mapping[str, Facts]) -> str | None:
+def training_table(facts: Mapping[str, Facts], unit: str) -> str | None:
     """What each filter took from each corpus; of a run that was stopped, as far as it is known."""
     filters = filters_of(facts)
     kept: Facts = facts.get("train", {})
@@ -60,7 +60,7 @@ def training_table(facts: Mapping[str, Facts]) -> str | None:
     if not corpora:
         return None
     sums = [sum(column) for column in [*zip(*corpora, strict=True)][1:]]
-    head = ["training", "pairs", *filters, *([DUPLICATE, "kept"] if kept else [])]
+    head = ["training", unit, *filters, *([DUPLICATE, "kept"] if kept else [])]
     return table([head, *corpora, ["all", *sums]])
 
 

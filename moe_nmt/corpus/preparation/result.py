@@ -20,18 +20,18 @@ from moe_nmt.files.text import write_lines
 
 NAME = "preparation.json"
 FORMAT = 1
+SIDES = "source", "target"  # text for a language model has a source alone
 
 
 def write_result(work: Preparation) -> None:
     """Writes the file; all stages are done."""
     settings = work.settings
-    source, target = settings.languages
     dictionaries = dictionaries_of(work)
-    is_joined = dictionaries["source"]["sha256"] == dictionaries["target"]["sha256"]
+    is_joined = len({dictionary["sha256"] for dictionary in dictionaries.values()}) == 1
     facts = work.facts
     result = {
         "format": FORMAT,
-        "languages": {"source": source, "target": target},
+        "languages": dict(zip(SIDES, settings.languages, strict=False)),
         "subwords": {
             "method": settings.method,
             **file_of(work, "subwords", "subword.model"),
@@ -68,10 +68,9 @@ def file_of(work: Preparation, stage: str, name: str) -> dict[str, str]:
 
 def dictionaries_of(work: Preparation) -> dict[str, dict[str, Any]]:
     """The dictionary of each side."""
-    names = work.pair("binarised/dict.{}.txt")
     return {
         side: file_of(work, "dictionary", name)
-        for side, name in zip(("source", "target"), names, strict=True)
+        for side, name in zip(SIDES, work.dictionaries(), strict=False)
     }
 
 

@@ -16,12 +16,12 @@ class Reused:
 
     Args:
         model: of the subwords.
-        dictionaries: of source and target; None: made of the new text.
+        dictionaries: of each language; None: made of the new text.
         extends: whether subwords that the dictionaries lack are added at their ends.
     """
 
     model: Path
-    dictionaries: tuple[Path, Path] | None
+    dictionaries: tuple[Path, ...] | None
     extends: bool
 
 

@@ -40,7 +40,7 @@ def subwords_stage(work: Preparation) -> None:
         reused_subwords_stage(work, work.settings.reused.model)
         return
     settings = work.settings
-    texts, model = work.two(f"{work.words}/train.{{}}"), work.folder / "subword.model"
+    texts, model = work.paths(f"{work.words}/train.{{}}"), work.folder / "subword.model"
     pairs = sum(work.facts["train"].values())
     size = settings.vocabulary or default_vocabulary(texts, pairs, settings.coverage)
     recipe = {
@@ -72,11 +72,12 @@ def subwords_stage(work: Preparation) -> None:
         except VocabularyError as error:
             return learn_so_many(error.most)
 
-    inputs = work.files(*work.pair(f"{work.words}/train.{{}}"))
+    inputs = work.files(*work.names(f"{work.words}/train.{{}}"))
     work.stage("subwords", recipe, inputs, ["subword.model"], action)
     if settings.vocabulary is None:
         found = work.facts["subwords"].get("vocabulary", size)
-        print(f"    {found:,} subwords of {pairs:,} pairs: --vocabulary N for another number")
+        text = f"{pairs:,} {settings.unit}"
+        print(f"    {found:,} subwords of {text}: --vocabulary N for another number")
     work.vocabulary = size
 
 
@@ -93,8 +94,8 @@ def reused_subwords_stage(work: Preparation, model: Path) -> None:
 
 def pieces_stage(work: Preparation, split: str) -> None:
     """Writes a split as subwords."""
-    sources, outputs = work.two(f"{work.words}/{split}.{{}}"), work.two(f"pieces/{split}.{{}}")
-    inputs = work.files(*work.pair(f"{work.words}/{split}.{{}}"), "subword.model")
+    sources, outputs = work.paths(f"{work.words}/{split}.{{}}"), work.paths(f"pieces/{split}.{{}}")
+    inputs = work.files(*work.names(f"{work.words}/{split}.{{}}"), "subword.model")
 
     def action() -> Facts:
         for source, output in zip(sources, outputs, strict=True):
@@ -103,7 +104,7 @@ def pieces_stage(work: Preparation, split: str) -> None:
         return {"lines": check_same_count([*sources, *outputs], LOST)}
 
     recipe = tools(SUBWORD_TOOLS[work.settings.method])
-    names = work.pair(f"pieces/{split}.{{}}")
+    names = work.names(f"pieces/{split}.{{}}")
     work.stage(f"pieces.{split}", recipe, inputs, names, action)
 
 
@@ -113,19 +114,20 @@ def dictionary_stage(work: Preparation) -> None:
     if reused is not None and reused.dictionaries is not None:
         reused_dictionaries_stage(work, reused.dictionaries, reused.extends)
         return
-    names, outputs = work.pair("binarised/dict.{}.txt"), work.two("binarised/dict.{}.txt")
-    settings, size = work.settings, work.vocabulary
+    names, settings, size = work.dictionaries(), work.settings, work.vocabulary
+    outputs = [work.folder / name for name in names]
 
     def action() -> Facts:
-        texts = work.two("pieces/train.{}")
+        texts = work.paths("pieces/train.{}")
         found = build_dictionary(texts, size, outputs[0], settings.workers, settings.symbols)
-        write_lines(outputs[1], read_text(outputs[0]))
+        for other in outputs[1:]:
+            write_lines(other, read_text(outputs[0]))
         return {"subwords": found}
 
     recipe: dict[str, Any] = {"vocabulary": size, **tools()}
     if settings.symbols:
         recipe["symbols"] = list(settings.symbols)
-    inputs = work.files(*work.pair("pieces/train.{}"))
+    inputs = work.files(*work.names("pieces/train.{}"))
     work.stage("dictionary", recipe, inputs, names, action)
     found = work.facts["dictionary"]["subwords"]
     if settings.vocabulary is not None and found < FEW * settings.vocabulary:
@@ -135,12 +137,12 @@ def dictionary_stage(work: Preparation) -> None:
 
 
 def reused_dictionaries_stage(
-    work: Preparation, dictionaries: tuple[Path, Path], extends: bool
+    work: Preparation, dictionaries: tuple[Path, ...], extends: bool
 ) -> None:
     """Takes existing dictionaries, and adds at their ends what they lack, if that is asked for."""
-    names, outputs = work.pair("binarised/dict.{}.txt"), work.two("binarised/dict.{}.txt")
-    texts, settings = work.two("pieces/train.{}"), work.settings
-    is_joined = dictionaries[0].read_bytes() == dictionaries[1].read_bytes()
+    names, texts, settings = work.dictionaries(), work.paths("pieces/train.{}"), work.settings
+    outputs = [work.folder / name for name in names]
+    is_joined = len({dictionary.read_bytes() for dictionary in dictionaries}) == 1
 
     def action() -> Facts:
         added = []
@@ -153,11 +155,14 @@ def reused_dictionaries_stage(
                 write_lines(output, lines_of(old))
         return dict(zip(settings.languages, added, strict=True)) if extends else {}
 
-    inputs = dict(zip(("--dictionaries, source", "target"), dictionaries, strict=True))
+    inputs = {
+        f"--dictionaries, {language}": dictionary
+        for language, dictionary in zip(settings.languages, dictionaries, strict=True)
+    }
     recipe: dict[str, Any] = {"extended": extends, **tools()}
     if extends:
         recipe["vocabulary"] = settings.vocabulary
-        inputs |= work.files(*work.pair("pieces/train.{}"))
+        inputs |= work.files(*work.names("pieces/train.{}"))
     work.stage("dictionary", recipe, inputs, names, action)
     for language, added in work.facts["dictionary"].items():
         print(f"    {added:,} subwords added to the dictionary of {language}")
@@ -165,9 +170,8 @@ def reused_dictionaries_stage(
 
 def binarised_stage(work: Preparation, split: str) -> None:
     """Writes a split in fairseq's format."""
-    prefixes = work.pair(f"binarised/{split}.{'-'.join(work.settings.languages)}.{{}}")
-    texts = work.two(f"pieces/{split}.{{}}")
-    dictionaries = work.two("binarised/dict.{}.txt")
+    prefixes, texts = work.binarised(split), work.paths(f"pieces/{split}.{{}}")
+    dictionaries = [work.folder / name for name in work.dictionaries()]
 
     def action() -> Facts:
         sides = zip(work.settings.languages, texts, dictionaries, prefixes, strict=True)
@@ -179,7 +183,7 @@ def binarised_stage(work: Preparation, split: str) -> None:
         stop_unless_same([*texts, *texts], [*map(count_lines, texts), *counts], LOST)
         return facts
 
-    inputs = work.files(*work.pair(f"pieces/{split}.{{}}"), *work.pair("binarised/dict.{}.txt"))
+    inputs = work.files(*work.names(f"pieces/{split}.{{}}"), *work.dictionaries())
     names = [f"{prefix}.{kind}" for prefix in prefixes for kind in ("bin", "idx")]
     work.stage(f"{BINARISED}{split}", tools(), inputs, names, action)
     for language, counts in work.facts[f"{BINARISED}{split}"].items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from moe_nmt.corpus.cleaning.clean import Cleaner, clean
 from moe_nmt.corpus.cleaning.duplicates import merge
-from moe_nmt.corpus.cleaning.held_out import Pair, held_out_sentences, write_held_out
+from moe_nmt.corpus.cleaning.held_out import Sides, held_out_sentences, write_held_out
 from moe_nmt.corpus.cleaning.languages import PACKAGE as LANGUAGE_TOOL
 from moe_nmt.corpus.cleaning.sides import objections
 from moe_nmt.corpus.preparation.losses import DUPLICATE, losses
@@ -26,13 +26,13 @@ from moe_nmt.files.text import check_same_count, count_lines, stop_unless_same
 FEW_PAIRS = 1000
 
 
-def raw_stage(work: Preparation, text: Text) -> Pair:
-    """Both sides of a text; a published one is taken out of its archive first."""
+def raw_stage(work: Preparation, text: Text) -> Sides:
+    """All sides of a text; a published one is taken out of its archive first."""
     if isinstance(text, OwnText):
         return text.paths
     suffix = ".sgm" if text.members[0].endswith(".sgm") else ""
-    names = work.pair(f"raw/{text.name}.{{}}{suffix}")
-    outputs = work.two(f"raw/{text.name}.{{}}{suffix}")
+    names = work.names(f"raw/{text.name}.{{}}{suffix}")
+    outputs = work.paths(f"raw/{text.name}.{{}}{suffix}")
 
     def action() -> Facts:
         archive = fetch(text, work.settings.archives)
@@ -48,9 +48,9 @@ def raw_stage(work: Preparation, text: Text) -> Pair:
     return outputs
 
 
-def held_out_stage(work: Preparation, split: str, texts: Sequence[Pair]) -> None:
+def held_out_stage(work: Preparation, split: str, texts: Sequence[Sides]) -> None:
     """Writes a set as published and normalised."""
-    published, normalised = work.two(f"published/{split}.{{}}"), work.two(f"text/{split}.{{}}")
+    published, normalised = work.paths(f"published/{split}.{{}}"), work.paths(f"text/{split}.{{}}")
     inputs = {
         f"{number}.{language}": path
         for number, text in enumerate(texts)
@@ -62,30 +62,31 @@ def held_out_stage(work: Preparation, split: str, texts: Sequence[Pair]) -> None
         check_same_count([*published, *normalised], LOST)
         return facts
 
-    names = [*work.pair(f"published/{split}.{{}}"), *work.pair(f"text/{split}.{{}}")]
+    names = [*work.names(f"published/{split}.{{}}"), *work.names(f"text/{split}.{{}}")]
     work.stage(f"{HELD_OUT}{split}", tools(), inputs, names, action)
     counts = work.facts[f"{HELD_OUT}{split}"]
     if empty := counts.get("empty"):
         work.warn(
             [
-                f"{empty:,} of the {counts['lines']:,} pairs of {split} have an empty side: "
+                f"{empty:,} of the {counts['lines']:,} {work.settings.unit} of {split} "
+                f"{'have an empty side' if work.settings.is_parallel else 'are empty'}: "
                 "no line of a set is left out, but these tell nothing of a model"
             ]
         )
-    work.warn(objections(split, normalised, "valid", work.two("text/valid.{}")))
+    work.warn(objections(split, normalised, "valid", work.paths("text/valid.{}")))
 
 
-def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
+def clean_stage(work: Preparation, name: str, texts: Sides) -> None:
     """Cleans one corpus."""
     for path in texts:
         if is_test_set(path):
             raise UserError(f"{path} is a test set: name text to train on")
     settings = work.settings
-    held_out = [work.two(f"text/{split}.{{}}") for split in settings.held_out]
-    inputs = dict(zip(work.pair(f"{name}.{{}}"), texts, strict=True))
+    held_out = [work.paths(f"text/{split}.{{}}") for split in settings.held_out]
+    inputs = dict(zip(work.names(f"{name}.{{}}"), texts, strict=True))
     for split in settings.held_out:
-        inputs |= work.files(*work.pair(f"text/{split}.{{}}"))
-    source, target = work.two(f"clean/{name}.{{}}")
+        inputs |= work.files(*work.names(f"text/{split}.{{}}"))
+    outputs = work.paths(f"clean/{name}.{{}}")
     digests = work.folder / f"clean/{name}.digests"
 
     def action() -> Facts:
@@ -94,23 +95,19 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
             settings.max_words,
             settings.max_characters,
             settings.max_ratio,
-            (sentences[0], sentences[1]),
+            tuple(sentences),
             work.languages,
         )
-        outputs = (source, target, digests)
-        facts = clean(name, texts, outputs, cleaner, settings.workers)
+        facts = clean(name, texts, outputs, digests, cleaner, settings.workers)
+        files = " and ".join(map(str, texts))
         if facts["pairs"] == 0:
-            raise UserError(f"{texts[0]} and {texts[1]} are empty: name files with text")
+            raise UserError(f"{files} {are(texts)} empty: name files with text")
         if 2 * facts["not UTF-8"] > facts["pairs"]:
             raise UserError(
-                f"{facts['not UTF-8']:,} of the {facts['pairs']:,} pairs of {texts[0]} and "
-                f"{texts[1]} are not UTF-8: if a side is LATIN1, say, {remedy('LATIN1')}"
+                f"{facts['not UTF-8']:,} of the {facts['pairs']:,} {settings.unit} of {files} are "
+                f"not UTF-8: if a file is LATIN1, say, {remedy('LATIN1')}"
             )
-        stop_unless_same(
-            (source, target, digests),
-            [count_lines(source), count_lines(target), facts["left"]],
-            LOST,
-        )
+        stop_unless_same((*outputs, digests), [*map(count_lines, outputs), facts["left"]], LOST)
         return facts
 
     recipe = {
@@ -121,24 +118,26 @@ def clean_stage(work: Preparation, name: str, texts: Pair) -> None:
     }
     if work.languages is not None:
         recipe |= {"identify-languages": list(settings.languages), **tools(LANGUAGE_TOOL)}
-    names = [*work.pair(f"clean/{name}.{{}}"), f"clean/{name}.digests"]
+    names = [*work.names(f"clean/{name}.{{}}"), f"clean/{name}.digests"]
     work.stage(f"{CLEAN}{name}", recipe, inputs, names, action)
     counts = work.facts[f"{CLEAN}{name}"]
     taken = [f"{counts[reason]:,} {reason}" for reason in filters_of(work.facts) if counts[reason]]
-    print(f"    {counts['left']:,} of {counts['pairs']:,} pairs left", *taken, sep=", ", flush=True)
+    left = f"{counts['left']:,} of {counts['pairs']:,} {settings.unit} left"
+    print(f"    {left}", *taken, sep=", ", flush=True)
     work.warn(losses(name, counts, settings))
-    work.warn(objections(name, (source, target), "valid", work.two("text/valid.{}")))
+    work.warn(objections(name, outputs, "valid", work.paths("text/valid.{}")))
 
 
 def merge_stage(work: Preparation) -> None:
     """Joins the corpora without duplicates."""
+    unit = work.settings.unit
     names = [text.name for text in work.settings.train]
     corpora = [
-        (*work.two(f"clean/{name}.{{}}"), work.folder / f"clean/{name}.digests") for name in names
+        (work.paths(f"clean/{name}.{{}}"), work.folder / f"clean/{name}.digests") for name in names
     ]
-    outputs = work.two("text/train.{}")
+    outputs = work.paths("text/train.{}")
     inputs = work.files(
-        *(f"clean/{name}.{kind}" for name in names for kind in (*work.pair("{}"), "digests"))
+        *(f"clean/{name}.{kind}" for name in names for kind in (*work.names("{}"), "digests"))
     )
 
     def action() -> Facts:
@@ -152,29 +151,34 @@ def merge_stage(work: Preparation) -> None:
                 f"{taken[reason]} {reason}" for reason in filters_of(work.facts) if taken[reason]
             )
             raise UserError(
-                f"the filters left none of {taken['pairs']} training pairs ({found}): "
+                f"the filters left none of {taken['pairs']} training {unit} ({found}): "
                 "are the files text in UTF-8, and --max-words and --max-ratio right?"
             )
         return dict(zip(names, kept, strict=True))
 
-    work.stage("train", {"corpora": names}, inputs, work.pair("text/train.{}"), action)
+    work.stage("train", {"corpora": names}, inputs, work.names("text/train.{}"), action)
     for name, kept in work.facts["train"].items():
         counts = work.facts[f"{CLEAN}{name}"]
         duplicates = {"pairs": counts["pairs"], DUPLICATE: counts["left"] - kept}
         work.warn(losses(name, duplicates, work.settings))
     if (pairs := sum(work.facts["train"].values())) < FEW_PAIRS:
-        work.warn([f"there are {pairs:,} training pairs: thousands are needed to translate at all"])
+        work.warn([f"there are {pairs:,} training {unit}: thousands are needed to learn from"])
 
 
 def tokens_stage(work: Preparation, split: str) -> None:
     """Writes a split as Moses' tokens."""
-    sources, outputs = work.two(f"text/{split}.{{}}"), work.two(f"tokens/{split}.{{}}")
+    sources, outputs = work.paths(f"text/{split}.{{}}"), work.paths(f"tokens/{split}.{{}}")
 
     def action() -> Facts:
         for source, output, moses in zip(sources, outputs, work.moses, strict=True):
             rewrite(source, output, moses.corpus_tokens, "tokenising", work.settings.workers)
         return {"lines": check_same_count([*sources, *outputs], LOST)}
 
-    inputs = work.files(*work.pair(f"text/{split}.{{}}"))
-    names = work.pair(f"tokens/{split}.{{}}")
+    inputs = work.files(*work.names(f"text/{split}.{{}}"))
+    names = work.names(f"tokens/{split}.{{}}")
     work.stage(f"tokens.{split}", tools(TOKENIZER), inputs, names, action)
+
+
+def are(files: Sides) -> str:
+    """The verb for so many."""
+    return "are" if len(files) > 1 else "is"

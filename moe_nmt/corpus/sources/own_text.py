@@ -1,4 +1,4 @@
-"""A user's own parallel files, given as source target source target ..."""
+"""A user's own files: in pairs, as source target source target ..., or of one language."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from moe_nmt.files.pipes import is_pipe
 
 @dataclass(frozen=True)
 class OwnText:
-    """Two files, which may be compressed, named by what their own names begin with."""
+    """A file of each language, which may be compressed, named by what their names begin with."""
 
     name: str
-    paths: tuple[Path, Path]
+    paths: tuple[Path, ...]
 
 
 def languages_of(asked: Sequence[str] | None, files: Sequence[str]) -> tuple[str, str]:
@@ -50,16 +50,17 @@ def check_pairs(files: Sequence[str], option: str) -> None:
         )
 
 
-def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> list[OwnText]:
+def own_texts(files: Sequence[str], languages: tuple[str, ...], option: str) -> list[OwnText]:
     """The texts of an option's files; stops where files are missing or seem to be swapped."""
     texts: list[OwnText] = []
-    for source, target in zip(files[::2], files[1::2], strict=True):
-        if (suffix(source), suffix(target)) == languages[::-1]:
+    sides = len(languages)
+    for sides_files in zip(*(files[side::sides] for side in range(sides)), strict=True):
+        if sides > 1 and tuple(map(suffix, sides_files)) == languages[::-1]:
             raise UserError(
-                f"{option} {source} {target} looks swapped: "
+                f"{option} {' '.join(sides_files)} looks swapped: "
                 f"{languages[0]} comes before {languages[1]}"
             )
-        for file in (source, target):
+        for file in sides_files:
             if is_pipe(Path(file)):
                 raise UserError(
                     f"{option} {file} is a pipe, and is read more than once: write it to a file "
@@ -67,10 +68,10 @@ def own_texts(files: Sequence[str], languages: tuple[str, str], option: str) -> 
                 )
             if not Path(file).is_file():
                 raise UserError(f"{option} {file} is no file")
-        stem = Path(plain_name(source)).name.removesuffix(f".{languages[0]}")
+        stem = Path(plain_name(sides_files[0])).name.removesuffix(f".{languages[0]}")
         names = [text.name for text in texts]
         number = next(n for n in range(1, len(texts) + 2) if numbered(stem, n) not in names)
-        texts.append(OwnText(numbered(stem, number), (Path(source), Path(target))))
+        texts.append(OwnText(numbered(stem, number), tuple(map(Path, sides_files))))
     return texts
 
 

@@ -54,7 +54,7 @@ def test_filters_have_an_order_that_the_report_shows() -> None:
 def test_what_is_left_is_normalised_and_one_line(source: str, target: str) -> None:
     block = ([source.replace("\n", " ").encode()], [target.replace("\n", " ").encode()])
     cleaned = Cleaner(100, 1000, 100, NOTHING)(block)
-    left = cleaned.source.decode(), cleaned.target.decode()
+    left = tuple(side.decode() for side in cleaned.sides)
     is_empty = not normalise(source) or not normalise(target)
     assert left == (("", "") if is_empty else (f"{normalise(source)}\n", f"{normalise(target)}\n"))
     assert len(cleaned.digests) == (0 if is_empty else DIGEST_SIZE)
@@ -73,7 +73,7 @@ def test_a_corpus(workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     texts[0].write_bytes(b"one\n\ntwo\rtwo\nthree\xff\nfour\nfive")  # no newline at the end
     texts[1].write_bytes(b"un\nvide\ndeux deux\ntrois\nquatre\ncinq cinq")
     outputs = tmp_path / "en", tmp_path / "fr", tmp_path / "digests"
-    counts = clean("a", texts, outputs, CLEANER, workers)
+    counts = clean("a", texts, outputs[:2], outputs[2], CLEANER, workers)
     assert counts == {
         "pairs": 6, "not UTF-8": 1, "empty": 1, "too long": 0, "ratio": 1, "held out": 0,
         "copied": 0, "left": 3,
@@ -90,5 +90,5 @@ def test_unequal_sides_stop_with_both_counts(workers: int, tmp_path: Path) -> No
     texts[1].write_bytes(b"un\ndeux\ntrois\nquatre")
     outputs = tmp_path / "en", tmp_path / "fr", tmp_path / "digests"
     with pytest.raises(UserError, match=r"a.en has 2 lines but .*a.fr has 4: they are no transl"):
-        clean("a", texts, outputs, CLEANER, workers)
+        clean("a", texts, outputs[:2], outputs[2], CLEANER, workers)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.en", "a.fr"]

@@ -90,7 +90,7 @@ def test_they_are_counted(workers: int, english_german: Languages, tmp_path: Pat
     texts[1].write_text(f"{SENTENCES['de']}\n{SENTENCES['de']}\n{SENTENCES['es']}\nNein.\n")
     cleaner = Cleaner(100, 1000, 2.0, (frozenset(), frozenset()), english_german)
     outputs = tmp_path / "en", tmp_path / "de", tmp_path / "digests"
-    counts = clean("a", texts, outputs, cleaner, workers)
+    counts = clean("a", texts, outputs[:2], outputs[2], cleaner, workers)
     taken = {**dict.fromkeys(FILTERS, 0), "language": 2}
     assert counts == {"pairs": 4, **taken, "copied": 0, "left": 2}
     assert outputs[0].read_text() == f"{SENTENCES['en']}\nYes.\n"
