@@ -12,7 +12,7 @@ from pathlib import Path
 
 from moe_nmt.cli import command_parser
 from moe_nmt.cli.numbers import seed, share
-from moe_nmt.corpus.preparation.preparation import Settings, Text
+from moe_nmt.corpus.preparation.preparation import WHOLE_WORDS, Settings, Text
 from moe_nmt.corpus.preparation.prepare import prepare
 from moe_nmt.corpus.preparation.reuse import Reused, find_dictionaries, method_of
 from moe_nmt.corpus.sources.collection import read_collection
@@ -103,9 +103,9 @@ def build_parser() -> argparse.ArgumentParser:
     subwords = parser.add_argument_group("subwords")
     subwords.add_argument(
         "--subword",
-        choices=METHODS,
+        choices=[*METHODS, WHOLE_WORDS],
         help="bpe: of sentences; moses-bpe: of Moses' tokens (package sacremoses); "
-        f"default {METHODS[0]}",
+        f"words: none, text is taken apart at spaces (with --monolingual); default {METHODS[0]}",
     )
     subwords.add_argument(
         "--vocabulary",
@@ -214,6 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error(f"--{option.replace('_', '-')} must be at least 1")
     if args.monolingual is not None:
         refuse_pairs(parser, args)
+    elif args.subword == WHOLE_WORDS:
+        parser.error("--subword words is for language models: add --monolingual")
     else:
         for option in ("train", "valid", "test"):
             check_pairs(getattr(args, option), f"--{option}")

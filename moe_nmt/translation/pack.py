@@ -26,6 +26,7 @@ from moe_nmt.errors import UserError, first_line
 from moe_nmt.files.hashes import sha256
 from moe_nmt.models.config import GNMTMoEConfig, completed
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.models.language_model import LSTMMoELanguageModel
 from moe_nmt.translation.card import model_card
 from moe_nmt.translation.description import Description, Side
 from moe_nmt.translation.model_folder import SOURCE, SUBWORDS, TARGET, moses, write
@@ -138,6 +139,11 @@ def loaded(checkpoint: Path, data: Path) -> tuple[GNMTMoEModel, Any, Any]:
             f"{first_line(error)}): name a checkpoint of fairseq-train --user-dir moe_nmt and the "
             "--data of its training"
         ) from error
+    if isinstance(models[0], LSTMMoELanguageModel):
+        raise UserError(
+            f"{checkpoint} is of a language model, which translates nothing: let "
+            "fairseq-interactive go on with beginnings"
+        )
     if not isinstance(models[0], GNMTMoEModel):
         raise UserError(f"{checkpoint} is of a model of another project: only ours can be packed")
     return models[0], configuration, task

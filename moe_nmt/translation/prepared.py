@@ -27,12 +27,12 @@ def preparation_of(data: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file}: {error}; run moe-nmt-prepare again") from error
-    dictionaries = [said["dictionaries"][side] for side in ("source", "target")]
+    dictionaries = [entry for side, entry in said["dictionaries"].items() if side != "joined"]
     if any(
         data.parent / entry["file"] != data / Path(entry["file"]).name for entry in dictionaries
     ):
         return None  # of another folder beside this one
-    for entry in (*dictionaries, said["subwords"]):
+    for entry in filter(None, (*dictionaries, said["subwords"])):
         path = data.parent / entry["file"]
         if not path.is_file() or sha256(path) != entry["sha256"]:
             raise UserError(

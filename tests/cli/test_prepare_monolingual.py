@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,50 @@ def test_a_folder_of_a_pair_is_not_taken(folder: Path) -> None:
     pair = ["--languages", "en", "de", "--train", "b.en", "b.de", "--valid", "c.en", "c.de"]
     with pytest.raises(SystemExit, match="holds data of en alone, not from en to de"):
         main([*pair, *SMALL])
+
+
+def test_whole_words_of_a_miniature_of_the_billion_word_benchmark(
+    folder: Path, corpus: Path
+) -> None:
+    """Its archive's folders as tar leaves them; docs/language_models.md has this command."""
+    lines = list(dict.fromkeys((corpus / "train.en").read_text().splitlines(keepends=True)))
+    root = Path("1-billion-word-language-modeling-benchmark-r13output")
+    train, held_out = (
+        root / f"{part}-monolingual.tokenized.shuffled" for part in ("training", "heldout")
+    )
+    for place in (train, held_out):
+        place.mkdir(parents=True)
+    shards = [train / f"news.en-0000{n}-of-00100" for n in (1, 2)]
+    for shard, part in zip(shards, (lines[:150], lines[150:300]), strict=True):
+        shard.write_text("".join(part))
+    sets = [held_out / f"news.en.heldout-0000{n}-of-00050" for n in (0, 1)]
+    for file, split in zip(sets, ("test", "valid"), strict=True):
+        file.write_text((corpus / f"{split}.en").read_text())
+    options = ["--subword", "words", "--vocabulary", "400", "--destdir", str(folder / "out")]
+    main(
+        [
+            *("--monolingual", "en", "--train", *map(str, shards)),
+            *("--valid", str(sets[1]), "--test", str(sets[0]), *options),
+        ]
+    )
+    counts = Counter(word for line in lines[:300] for word in line.split())
+    dictionary = (folder / "out/binarised/dict.txt").read_text().splitlines()
+    found = [line.split() for line in dictionary if not line.startswith("madeupword")]
+    assert len(found) == 400
+    assert {word: int(count) for word, count in found}.items() <= counts.items()
+    assert min(int(count) for _, count in found) == sorted(counts.values())[-400]
+    words = {word for word, _ in found}
+    test = [line.split() for line in (corpus / "test.en").read_text().splitlines()]
+    unknown = sum(word not in words for line in test for word in line)
+    sizes = table(folder / "out")["test"]
+    assert sizes == ["en", str(len(test)), str(sum(map(len, test))), str(unknown)]
+    result = json.loads((folder / "out/preparation.json").read_text())
+    assert result["subwords"] is None
+    assert not (folder / "out/subword.model").exists()
+
+
+def test_whole_words_are_for_one_language(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = ["--train", "a.en", "valid.en", "--valid", "a.en", "valid.en"]
+    with pytest.raises(SystemExit):
+        main(["--languages", "en", "de", *pair, *SMALL, "--subword", "words"])
+    assert "for language models: add --monolingual" in capsys.readouterr().err

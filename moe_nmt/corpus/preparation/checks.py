@@ -98,7 +98,7 @@ def direction(languages: Sequence[str]) -> str:
 def check_vocabulary(work: Preparation) -> None:
     """Stops before the cleaning where the validation text has more characters than subwords."""
     asked = work.settings.vocabulary
-    if asked is None or work.settings.reused is not None:
+    if asked is None or work.settings.reused is not None or not work.has_subwords:
         return
     coverage = min(work.settings.coverage, SURE_COVERAGE)
     if asked < (least := alphabet(work.paths("text/valid.{}"), coverage)):

@@ -25,6 +25,7 @@ SUBWORD_TOOLS = {
     "bpe": "subword-nmt",
     "moses-bpe": "subword-nmt",
 }
+WHOLE_WORDS = "words"  # the method that takes text apart at its spaces alone
 
 Text = Corpus | OwnText
 
@@ -80,6 +81,8 @@ class Preparation:
                 for language in settings.languages
             ]
         self.words = "tokens" if self.moses else "text"  # the folder of what subwords are made of
+        self.has_subwords = settings.method != WHOLE_WORDS
+        self.pieces = "pieces" if self.has_subwords else "text"  # that of what dictionaries count
 
     def stage(
         self,

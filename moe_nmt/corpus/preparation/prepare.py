@@ -1,6 +1,6 @@
 """From published archives, or a user's own text, to binarised data: the stages in their order.
 
-    archives -> raw/ -> clean/ -> text/ -> (tokens/ ->) pieces/ -> binarised/
+    archives -> raw/ -> clean/ -> text/ -> (tokens/ ->) (pieces/ ->) binarised/
 
 Every arrow is a stage of ``stages.py``: done once, done again when what it depends on changed.
 Both sides are counted after every stage.
@@ -61,9 +61,10 @@ def run(work: Preparation) -> None:
     if work.moses:
         for split in splits:
             tokens_stage(work, split)
-    subwords_stage(work)
-    for split in splits:
-        pieces_stage(work, split)
+    if work.has_subwords:
+        subwords_stage(work)
+        for split in splits:
+            pieces_stage(work, split)
     dictionary_stage(work)
     for split in splits:
         binarised_stage(work, split)

@@ -32,12 +32,7 @@ def write_result(work: Preparation) -> None:
     result = {
         "format": FORMAT,
         "languages": dict(zip(SIDES, settings.languages, strict=False)),
-        "subwords": {
-            "method": settings.method,
-            **file_of(work, "subwords", "subword.model"),
-            "reused": settings.reused is not None,
-            "symbols": list(settings.symbols),
-        },
+        "subwords": subwords_of(work) if work.has_subwords else None,
         "tokenisation": {"tool": "moses", "splits_hyphens": True} if work.moses else None,
         "normalisation": {"form": "NFC", "spaces": "single", "control_characters": "removed"},
         "dictionaries": {"joined": is_joined, **dictionaries},
@@ -58,6 +53,16 @@ def write_result(work: Preparation) -> None:
         "command": settings.command,
     }
     write_lines(work.folder / NAME, [json.dumps(result, indent=1, ensure_ascii=False)])
+
+
+def subwords_of(work: Preparation) -> dict[str, Any]:
+    """The subword model and where it comes from."""
+    return {
+        "method": work.settings.method,
+        **file_of(work, "subwords", "subword.model"),
+        "reused": work.settings.reused is not None,
+        "symbols": list(work.settings.symbols),
+    }
 
 
 def file_of(work: Preparation, stage: str, name: str) -> dict[str, str]:
@@ -96,7 +101,7 @@ def rights(text: Text) -> dict[str, Any]:
 
 def packages(work: Preparation) -> list[str]:
     """What was at work besides this package."""
-    found = [SUBWORD_TOOLS[work.settings.method]]
+    found = [SUBWORD_TOOLS[work.settings.method]] if work.has_subwords else []
     if work.moses:
         found.append(TOKENIZER)
     if work.languages is not None:

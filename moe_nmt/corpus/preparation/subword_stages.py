@@ -118,7 +118,7 @@ def dictionary_stage(work: Preparation) -> None:
     outputs = [work.folder / name for name in names]
 
     def action() -> Facts:
-        texts = work.paths("pieces/train.{}")
+        texts = work.paths(f"{work.pieces}/train.{{}}")
         found = build_dictionary(texts, size, outputs[0], settings.workers, settings.symbols)
         for other in outputs[1:]:
             write_lines(other, read_text(outputs[0]))
@@ -127,7 +127,7 @@ def dictionary_stage(work: Preparation) -> None:
     recipe: dict[str, Any] = {"vocabulary": size, **tools()}
     if settings.symbols:
         recipe["symbols"] = list(settings.symbols)
-    inputs = work.files(*work.names("pieces/train.{}"))
+    inputs = work.files(*work.names(f"{work.pieces}/train.{{}}"))
     work.stage("dictionary", recipe, inputs, names, action)
     found = work.facts["dictionary"]["subwords"]
     if settings.vocabulary is not None and found < FEW * settings.vocabulary:
@@ -140,7 +140,11 @@ def reused_dictionaries_stage(
     work: Preparation, dictionaries: tuple[Path, ...], extends: bool
 ) -> None:
     """Takes existing dictionaries, and adds at their ends what they lack, if that is asked for."""
-    names, texts, settings = work.dictionaries(), work.paths("pieces/train.{}"), work.settings
+    names, texts, settings = (
+        work.dictionaries(),
+        work.paths(f"{work.pieces}/train.{{}}"),
+        work.settings,
+    )
     outputs = [work.folder / name for name in names]
     is_joined = len({dictionary.read_bytes() for dictionary in dictionaries}) == 1
 
@@ -162,7 +166,7 @@ def reused_dictionaries_stage(
     recipe: dict[str, Any] = {"extended": extends, **tools()}
     if extends:
         recipe["vocabulary"] = settings.vocabulary
-        inputs |= work.files(*work.names("pieces/train.{}"))
+        inputs |= work.files(*work.names(f"{work.pieces}/train.{{}}"))
     work.stage("dictionary", recipe, inputs, names, action)
     for language, added in work.facts["dictionary"].items():
         print(f"    {added:,} subwords added to the dictionary of {language}")
@@ -170,7 +174,7 @@ def reused_dictionaries_stage(
 
 def binarised_stage(work: Preparation, split: str) -> None:
     """Writes a split in fairseq's format."""
-    prefixes, texts = work.binarised(split), work.paths(f"pieces/{split}.{{}}")
+    prefixes, texts = work.binarised(split), work.paths(f"{work.pieces}/{split}.{{}}")
     dictionaries = [work.folder / name for name in work.dictionaries()]
 
     def action() -> Facts:
@@ -183,7 +187,7 @@ def binarised_stage(work: Preparation, split: str) -> None:
         stop_unless_same([*texts, *texts], [*map(count_lines, texts), *counts], LOST)
         return facts
 
-    inputs = work.files(*work.names(f"pieces/{split}.{{}}"), *work.dictionaries())
+    inputs = work.files(*work.names(f"{work.pieces}/{split}.{{}}"), *work.dictionaries())
     names = [f"{prefix}.{kind}" for prefix in prefixes for kind in ("bin", "idx")]
     work.stage(f"{BINARISED}{split}", tools(), inputs, names, action)
     for language, counts in work.facts[f"{BINARISED}{split}"].items():
