@@ -105,7 +105,7 @@ def clean_stage(work: Preparation, name: str, texts: Sides) -> None:
         if 2 * facts["not UTF-8"] > facts["pairs"]:
             raise UserError(
                 f"{facts['not UTF-8']:,} of the {facts['pairs']:,} {settings.unit} of {files} are "
-                f"not UTF-8: if a file is LATIN1, say, {remedy('LATIN1')}"
+                f"not UTF-8: if a side is LATIN1, say, {remedy('LATIN1')}"
             )
         stop_unless_same((*outputs, digests), [*map(count_lines, outputs), facts["left"]], LOST)
         return facts
