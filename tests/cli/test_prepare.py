@@ -318,9 +318,11 @@ def test_a_stop_is_one_sentence_and_two_runs_do_not_meet(
     assert process.stdout is not None
     while not process.stdout.readline().startswith("[clean.a-2]"):
         pass
+    os.killpg(process.pid, signal.SIGSTOP)  # so that it is not done before
     with pytest.raises(SystemExit, match=r"another run is at work in .*/out: wait for its end"):
         main([*OWN, *SMALL])
     os.killpg(process.pid, number)  # as Ctrl-C does, to the workers as well
+    os.killpg(process.pid, signal.SIGCONT)
     _, said = process.communicate(timeout=120)
     assert said.endswith(f"\nmoe_nmt: {word}: run the same command again to go on\n")
     assert "Traceback" not in said

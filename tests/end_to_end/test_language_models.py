@@ -213,16 +213,6 @@ def test_recurrent_mixtures_learn_are_resumed_and_searched(
     assert [found[number].split()[0] for number in (0, 1)] == ["the", "she"]
 
 
-@pytest.mark.distributed
-def test_recurrent_mixtures_need_one_worker(
-    text: Path, tmp_path: Path, pool: Callable[[int], WorkerPool]
-) -> None:
-    options = [*batches("eos"), "--recurrent-moe", "1", "--max-update", "1"]
-    arguments = training(text, tmp_path / "out", *options)
-    with pytest.raises(Exception, match="--recurrent-moe needs one worker"):
-        pool(2).run(train_on_worker, 2, arguments)
-
-
 def test_validation_counts_words_of_subwords(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from moe_nmt.errors import UserError
 from moe_nmt.models.config import LSTMMoELanguageModelConfig
 from moe_nmt.models.language_model import LSTMMoELanguageModel
+from moe_nmt.moe.workers import Workers
 
 KINDS: dict[str, dict[str, Any]] = {
     **{name: mixture for name, mixture in MIXTURES.items() if name != "none"},
@@ -89,6 +90,16 @@ def test_batches_that_go_on_are_one_long_text(kind: str) -> None:
     rest.sum().backward()  # it ends at the batch: nothing of the one before is kept
     assert not any(state.requires_grad for layer in model.decoder.carried[False] for state in layer)
     torch.testing.assert_close(model(tokens[:, :4], goes_on=False)[0], whole[:, :4])
+
+
+def test_recurrent_mixtures_need_one_worker() -> None:
+    words = dictionary(20)
+    task = task_of(words, words)
+    task.workers = Workers()
+    task.workers.world = 2
+    config = LSTMMoELanguageModelConfig(recurrent_moe="1")
+    with pytest.raises(UserError, match="--recurrent-moe needs one worker"):
+        LSTMMoELanguageModel.build_model(config, task)
 
 
 def test_a_batch_that_stands_alone_carries_nothing() -> None:
