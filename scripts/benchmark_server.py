@@ -26,10 +26,10 @@ from pathlib import Path
 
 import torch
 
-from moe_nmt import load
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.tables import markdown
 from moe_nmt.files.text import read_text
+from moe_nmt.translation.loading import load_translator
 
 AGAIN = 0.1  # seconds
 
@@ -79,7 +79,7 @@ def load_round(address: str, texts: Sequence[str], clients: int) -> Round:
 
 def measured(args: argparse.Namespace, texts: Sequence[str]) -> tuple[float, list[list[Round]]]:
     """Sentences/s at once, and for each number of clients its rounds."""
-    translator = load(args.folder)
+    translator = load_translator(args.folder, device=None, precision="fp32")
     command = [sys.executable, "-m", "moe_nmt.cli.serve", args.folder, "--port", "0"]
     command += ["--waiting", str(args.waiting)]
     at_once: list[float] = []

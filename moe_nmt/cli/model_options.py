@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from moe_nmt.cli.numbers import threads
 
 if TYPE_CHECKING:
+    from moe_nmt.translation.completer import Completer
     from moe_nmt.translation.translator import Translator
 
 
@@ -27,12 +28,25 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", metavar="NAME", help="default: a GPU where there is one, or cpu")
 
 
-def loaded(args: argparse.Namespace) -> Translator:
+def loaded(args: argparse.Namespace) -> Translator | Completer:
     """The models that the options name."""
-    import torch
+    from moe_nmt.translation import loading
 
-    from moe_nmt.translation.loading import load
+    set_threads(args)
+    return loading.load(*args.folders, device=args.device, precision=args.precision)
+
+
+def loaded_translator(args: argparse.Namespace) -> Translator:
+    """The same, refusing language models."""
+    from moe_nmt.translation import loading
+
+    set_threads(args)
+    return loading.load_translator(*args.folders, device=args.device, precision=args.precision)
+
+
+def set_threads(args: argparse.Namespace) -> None:
+    """As many as the option says."""
+    import torch
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    return load(*args.folders, device=args.device, precision=args.precision)

@@ -1,4 +1,4 @@
-"""``moe-nmt-pack``: makes a folder that translates raw text of a trained model and its data."""
+"""``moe-nmt-pack``: makes a folder for raw text of a trained model and its data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scores", type=Path, metavar="FILE", help="of moe-nmt-score --json, for the model card"
     )
-    add_search_options(parser, "how the folder translates unless it is told otherwise")
+    add_search_options(parser, "how the folder is used unless it is told otherwise")
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        help="of a language model, as in en; default: as moe-nmt-prepare was told",
+    )
     parser.add_argument("--licence", metavar="NAME", help="of the model, for the model card")
     return parser
 
@@ -61,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         search=given(args),
         scores=args.scores,
         licence=args.licence,
+        language=args.language,
     )
     with limits_of_options():
         pack(request)

@@ -9,7 +9,7 @@ from typing import Any
 
 from moe_nmt.errors import LimitError, UserError
 
-# Fields of SearchSettings: their types and what they are.
+# Fields of the settings of either kind of model: their types and what they are.
 SEARCH: dict[str, tuple[type, str, str]] = {
     "beam": (int, "N", "hypotheses that are followed"),
     "length_penalty_alpha": (float, "X", "0: no length penalty"),
@@ -17,7 +17,13 @@ SEARCH: dict[str, tuple[type, str, str]] = {
     "token_pruning": (float, "X", "inf: none"),
     "hypothesis_pruning": (float, "X", "inf: none"),
     "max_len_a": (float, "A", "a translation of x subwords has at most A x + B"),
-    "max_len_b": (int, "B", "that B"),
+    "max_len_b": (int, "B", "that B; of a language model, A x + B more follow on x"),
+    "lenpen": (float, "X", "of a language model: the score is log P / length^X"),
+    "sampling": (bool, "", "of a language model: draw words instead of searching"),
+    "sampling_topk": (int, "N", "draw from the N most likely words; 0: from all"),
+    "sampling_topp": (float, "P", "draw from the most likely words of probability P together"),
+    "temperature": (float, "X", "of a language model: below 1 likely words are likelier"),
+    "seed": (int, "N", "of what is drawn"),
 }
 
 
@@ -25,7 +31,11 @@ def add_search_options(parser: argparse.ArgumentParser, description: str) -> Non
     """Adds them to a command, under a heading of their own."""
     group = parser.add_argument_group("search", description)
     for name, (kind, metavar, meaning) in SEARCH.items():
-        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=meaning)
+        option = f"--{name.replace('_', '-')}"
+        if kind is bool:
+            group.add_argument(option, action=argparse.BooleanOptionalAction, help=meaning)
+        else:
+            group.add_argument(option, type=kind, metavar=metavar, help=meaning)
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:

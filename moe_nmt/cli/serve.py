@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from moe_nmt.cli import command_parser
-from moe_nmt.cli.model_options import add_model_options, loaded
+from moe_nmt.cli.model_options import add_model_options, loaded_translator
 from moe_nmt.cli.numbers import positive
 from moe_nmt.errors import UserError, ending_in_a_sentence
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ) from error
 
     listener = listening(args.host, args.port)
-    translator = loaded(args)
+    translator = loaded_translator(args)
     title = ", ".join(folder.resolve().name for folder in args.folders)
     limits = Limits(waiting=args.waiting, batch=args.batch)
     serve(build_app(translator, limits, title, hosts_of(args.host)), listener)

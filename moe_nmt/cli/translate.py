@@ -16,7 +16,8 @@ from moe_nmt.errors import UserError, ending_in_a_sentence
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = command_parser(
-        "Translates raw text, one sentence a line, from the standard input to the standard output.",
+        "Translates raw text, one sentence a line, from the standard input to the standard output; "
+        "of a language model, goes on with beginnings of sentences.",
         prog="moe-nmt-translate",
         epilog="On a keyboard, end with Ctrl-D.",
     )
@@ -68,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     writes = WholeWrites()
 
-    from moe_nmt.translation.stream import Columns, Options, translate_stream
+    from moe_nmt.translation.stream import Columns, Options, answer_stream
 
     if sys.stdin is None or sys.stdout is None:
         raise UserError("the standard input or output is closed: there is nothing to translate")
-    translator = loaded(args)
+    model = loaded(args)
     options = Options(
         columns=Columns(args.nbest, args.scores, args.alignment, args.json_lines),
         window=args.window,
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         search=given(args),
     )
     with limits_of_options():
-        translate_stream(translator, sys.stdin.fileno(), sys.stdout.fileno(), writes, options)
+        answer_stream(model, sys.stdin.fileno(), sys.stdout.fileno(), writes, options)
 
 
 if __name__ == "__main__":

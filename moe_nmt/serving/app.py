@@ -21,8 +21,9 @@ from starlette.routing import Route
 from moe_nmt.errors import UserError
 from moe_nmt.serving.batcher import Batcher, BusyError
 from moe_nmt.translation.explain import experts_of
+from moe_nmt.translation.text_model import has_surrogates
 from moe_nmt.translation.translation import Translation
-from moe_nmt.translation.translator import Translator, has_surrogates
+from moe_nmt.translation.translator import Translator
 
 # The page's parts, and what browsers may do with them: nothing from elsewhere.
 PAGE = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}

@@ -8,7 +8,8 @@ from typing import Any
 
 from moe_nmt.errors import UserError
 from moe_nmt.files.tables import markdown
-from moe_nmt.translation.description import Description
+from moe_nmt.translation.description import Description, Side
+from moe_nmt.translation.kinds import TRANSLATION
 
 
 def model_card(
@@ -27,31 +28,32 @@ def model_card(
         licence: of the model; None: the card says that none was given.
         scores: what moe-nmt-score --json wrote; None: the card has none.
     """
-    source, target = description.source.language, description.target.language
+    source, target = description.source, description.target
     options, training = description.model, description.training
-    header = ["---", f"language: [{source}, {target}]"]
+    if description.of_kind is TRANSLATION:
+        languages, tag = f"{source.language}, {target.language}", "translation"
+        texts = {"source": side(source), "target": side(target)}
+        introduction = of_translation(name, source.language, target.language)
+    else:
+        languages, tag, texts = source.language, "text-generation", {"text": side(source)}
+        introduction = of_language(name, source.language)
+    header = ["---", f"language: [{languages}]"]
     header += [f"license: {json.dumps(licence)}"] if licence else []
-    header += ["tags: [translation, mixture-of-experts]", "library_name: moe_nmt", "---"]
+    header += [f"tags: [{tag}, mixture-of-experts]", "library_name: moe_nmt", "---"]
     facts = {
         "architecture": training.get("architecture"),
         "parameters": f"{parameters:,}",
         "experts of a mixture": options["experts"],
         "experts a token": options["k"],
         "gate": options["gate"],
-        "source": side(description.source.pieces, description.source.tokenizer),
-        "target": side(description.target.pieces, description.target.tokenizer),
+        **texts,
         "updates": training.get("updates"),
     }
     return "\n".join(
         [
             *header,
             "",
-            f"# {name}: {source} to {target}",
-            "",
-            "An LSTM encoder-decoder with mixtures of experts (Shazeer et al. 2017), trained with",
-            "moe_nmt. Translate raw text, one sentence a line:",
-            "",
-            f"    moe-nmt-translate {name} < text.{source} > text.{target}",
+            *introduction,
             "",
             "## The model",
             "",
@@ -79,6 +81,30 @@ def model_card(
     )
 
 
+def of_translation(name: str, source: str, target: str) -> list[str]:
+    """What a translation model is, and how to use it."""
+    return [
+        f"# {name}: {source} to {target}",
+        "",
+        "An LSTM encoder-decoder with mixtures of experts (Shazeer et al. 2017), trained with",
+        "moe_nmt. Translate raw text, one sentence a line:",
+        "",
+        f"    moe-nmt-translate {name} < text.{source} > text.{target}",
+    ]
+
+
+def of_language(name: str, language: str) -> list[str]:
+    """What a language model is, and how to use it."""
+    return [
+        f"# {name}: {language}",
+        "",
+        "An LSTM language model with mixtures of experts (Shazeer et al. 2017), trained with",
+        "moe_nmt. Go on with raw beginnings of sentences, one a line:",
+        "",
+        f"    moe-nmt-translate {name} --sampling < beginnings > sentences",
+    ]
+
+
 def data_lines(description: Description) -> list[str]:
     """What the model was trained on."""
     data = description.training.get("data")
@@ -87,10 +113,10 @@ def data_lines(description: Description) -> list[str]:
     return ["```json", json.dumps(data, indent=2, ensure_ascii=False), "```"]
 
 
-def side(pieces: str, tokenizer: str) -> str:
+def side(of: Side) -> str:
     """How one language is read or written."""
-    tokens = "" if tokenizer == "none" else f", tokens by {tokenizer.capitalize()}"
-    return (pieces if pieces == "words" else f"subwords {pieces}") + tokens
+    tokens = "" if of.tokenizer == "none" else f", tokens by {of.tokenizer.capitalize()}"
+    return (of.pieces if of.pieces == "words" else f"subwords {of.pieces}") + tokens
 
 
 def score_lines(file: Path | None) -> list[str]:

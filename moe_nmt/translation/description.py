@@ -9,7 +9,9 @@ from typing import Any
 
 from moe_nmt.errors import UserError
 from moe_nmt.files.text import write_text
-from moe_nmt.translation.settings import SearchSettings
+from moe_nmt.translation.kinds import KINDS as MODELS
+from moe_nmt.translation.kinds import TRANSLATION, Kind
+from moe_nmt.translation.settings import SearchSettings, Settings
 from moe_nmt.translation.text import KINDS
 
 FORMAT = 1
@@ -47,21 +49,28 @@ class Description:
 
     Args:
         source: the language read.
-        target: the language written.
-        model: the fields of ``GNMTMoEConfig``.
+        target: the language written; of a language model the same.
+        model: the fields of ``GNMTMoEConfig``, or of another kind's configuration.
         search: the settings to translate with.
         training: where the model comes from; for people.
         versions: of the packages that made it; for people.
         files: the other files, by name: their "bytes" and "sha256".
+        kind: the name of the model's kind.
     """
 
     source: Side
     target: Side
     model: dict[str, Any]
-    search: SearchSettings = field(default_factory=SearchSettings)
+    search: Settings = field(default_factory=SearchSettings)
     training: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kind: str = TRANSLATION.name
+
+    @property
+    def of_kind(self) -> Kind:
+        """The kind of the model."""
+        return MODELS[self.kind]
 
     def __post_init__(self) -> None:
         if not isinstance(self.files, dict):
@@ -96,8 +105,11 @@ class Description:
                     "use the version that made it, which the file names"
                 )
             source, target = (Side(**values.pop(name)) for name in ("source", "target"))
-            search = SearchSettings.of_json(values.pop("search"))
-            return cls(source, target, search=search, **values)
+            kind = values.pop("kind", TRANSLATION.name)  # which folders did not always name
+            if kind not in MODELS:
+                raise ValueError(f"kind must be one of {', '.join(MODELS)}, not {kind!r}")
+            search = MODELS[kind].settings.of_json(values.pop("search"))
+            return cls(source, target, search=search, kind=kind, **values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} is not as moe-nmt-pack writes it ({error}): make the folder again"

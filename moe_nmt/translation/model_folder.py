@@ -1,8 +1,8 @@
-"""A folder with all that a trained model needs to translate raw text, and nothing that is code.
+"""A folder with all that a trained model needs for raw text, and nothing that is code.
 
 model.json         how to read the others; their sizes and hashes
 model.safetensors  the weights
-source.dict.txt    the dictionaries, as fairseq writes them
+source.dict.txt    the dictionaries, as fairseq writes them; dict.txt: of a language model
 target.dict.txt
 subword.model      what makes subwords of the source; none for a model of words
 README.md          for people: the model card
@@ -27,14 +27,12 @@ from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.moses import Moses
 from moe_nmt.errors import UserError, first_line, reason_of
 from moe_nmt.files.hashes import sha256
-from moe_nmt.models.config import GNMTMoEConfig
-from moe_nmt.models.gnmt_moe import GNMTMoEModel, build_model
 from moe_nmt.translation.description import Description, Side
 from moe_nmt.translation.text import KINDS, WORDS, SourceText, TargetText
-from moe_nmt.translation.translator import Languages
+from moe_nmt.translation.text_model import Languages, Model
 
 DESCRIPTION, WEIGHTS, CARD = "model.json", "model.safetensors", "README.md"
-SOURCE, TARGET, SUBWORDS = "source.dict.txt", "target.dict.txt", "subword.model"
+SUBWORDS = "subword.model"
 
 OF_TORCH = RuntimeError, SafetensorError
 
@@ -58,7 +56,7 @@ class ModelFolder:
         folder = cls(path, Description.read(path / DESCRIPTION))
         for name, packed in folder.description.files.items():
             folder.check(path / name, packed)
-        for name in (WEIGHTS, SOURCE, TARGET):
+        for name in (WEIGHTS, *folder.description.of_kind.dictionaries):
             if name not in folder.description.files:
                 raise UserError(f"{path / DESCRIPTION} names no {name}: make the folder again")
         kinds = {folder.description.source.pieces, folder.description.target.pieces}
@@ -87,7 +85,8 @@ class ModelFolder:
 
     def dictionaries(self) -> tuple[Dictionary, Dictionary]:
         """Of the source and of the target."""
-        source, target = (dictionary(self.path / name) for name in (SOURCE, TARGET))
+        names = self.description.of_kind.dictionaries
+        source, target = (dictionary(self.path / name) for name in names)
         return source, target
 
     def languages(self) -> Languages:
@@ -103,15 +102,17 @@ class ModelFolder:
             *self.dictionaries(),
         )
 
-    def model(self) -> GNMTMoEModel:
-        """The model, in float32 on the CPU, to translate with."""
+    def model(self) -> Model:
+        """The model, in float32 on the CPU, ready for text."""
         try:
             weights = load_file(self.path / WEIGHTS)
-            config = GNMTMoEConfig(**self.description.model)
-            if max(config.encoder_layers, config.decoder_layers) > len(weights):
+            kind = self.description.of_kind
+            config = kind.config(**self.description.model)
+            layers = [n for name, n in vars(config).items() if name.endswith("_layers")]
+            if max(layers) > len(weights):
                 raise ValueError("it has fewer weights than layers")
             with torch.device("meta"):  # no time is lost on weights that are replaced at once
-                model = build_model(GNMTMoEModel, config, *self.dictionaries())
+                model: Model = kind.build(config, *self.dictionaries())
             load_weights(model, weights)
         except (LookupError, AttributeError, TypeError, ValueError, *OF_TORCH) as error:
             raise UserError(
@@ -129,9 +130,16 @@ def moses(side: Side) -> Moses | None:
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, those that are shared once."""
+    """Parameters and buffers by name, those that are shared once.
+
+    Whole numbers are left out: fairseq's adaptive softmax counts its versions by one.
+    """
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    return {
+        name: tensor.detach().contiguous()
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point()
+    }
 
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
@@ -151,7 +159,7 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
 
 
 def write(
-    path: Path, description: Description, model: GNMTMoEModel, files: dict[str, Path], card: str
+    path: Path, description: Description, model: Model, files: dict[str, Path], card: str
 ) -> None:
     """Makes a folder, whole or not at all.
 

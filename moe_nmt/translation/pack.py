@@ -22,17 +22,19 @@ from moe_nmt.checkpoints.vocabulary import recorded_data
 from moe_nmt.corpus.cleaning.normalise import WORD_START
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED
-from moe_nmt.errors import UserError, first_line
+from moe_nmt.errors import LimitError, UserError, first_line
 from moe_nmt.files.hashes import sha256
-from moe_nmt.models.config import GNMTMoEConfig, completed
+from moe_nmt.models.config import completed
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.models.language_model import LSTMMoELanguageModel
 from moe_nmt.translation.card import model_card
 from moe_nmt.translation.description import Description, Side
-from moe_nmt.translation.model_folder import SOURCE, SUBWORDS, TARGET, moses, write
+from moe_nmt.translation.kinds import KINDS, LANGUAGE, Kind
+from moe_nmt.translation.kinds import WORDS as WORDS_FILE
+from moe_nmt.translation.model_folder import SUBWORDS, moses, write
 from moe_nmt.translation.prepared import origin, preparation_of
-from moe_nmt.translation.settings import SearchSettings
 from moe_nmt.translation.text import OF_SENTENCES, OF_TOKENS, WORDS
+from moe_nmt.translation.text_model import Model
 
 PACKAGES = ("torch", "fairseq-fixed", "safetensors", "sentencepiece", "subword-nmt")
 # What of a checkpoint's configuration tells how it was trained; None: all of a section.
@@ -44,6 +46,7 @@ TRAINING: dict[str, tuple[str, ...] | None] = {
     "lr_scheduler": None,
     "criterion": None,
 }
+UNDETERMINED = "und"  # a language's code in ISO 639
 LEAST_SHARE = 0.98  # of a dictionary's subwords that their model must know: some texts lack a few
 
 
@@ -59,9 +62,10 @@ class Request:
             ``data``.
         tokenizer: "none" or "moses", what was there before the subwords; None: moses where these
             are of tokens.
-        search: fields of ``SearchSettings`` that differ from GNMT's.
+        search: fields of the model's settings that differ from their defaults.
         scores: for the card: as moe-nmt-score --json writes them.
         licence: for the card.
+        language: the code of a language model's; None: as moe-nmt-prepare says, or unknown.
     """
 
     checkpoint: Path
@@ -72,6 +76,7 @@ class Request:
     search: Mapping[str, Any] = field(default_factory=dict)
     scores: Path | None = None
     licence: str | None = None
+    language: str | None = None
 
 
 def pack(request: Request) -> Path:
@@ -82,42 +87,46 @@ def pack(request: Request) -> Path:
         LimitError: a setting of the search is outside its limits.
     """
     checkpoint = request.checkpoint
-    search = SearchSettings(**request.search)
     state = read(checkpoint)
     refuse_sharded(checkpoint, state)
     if request.output.exists():
         raise UserError(f"{request.output} exists: name another --output, or remove it first")
     data = request.data or recorded_data(checkpoint, state, "--data")
     model, configuration, task = loaded(checkpoint, data)
+    kind = next(kind for kind in KINDS.values() if isinstance(model, kind.model))
+    kind.settings.refuse_others(request.search)
+    search = kind.settings(**request.search)
     said = preparation_of(data)
-    languages = task.cfg.source_lang, task.cfg.target_lang
+    languages = languages_of(kind, task, request.language, said)
     dictionaries = task.source_dictionary, task.target_dictionary
     files = {
-        name: data / f"dict.{language}.txt"
-        for name, language in zip((SOURCE, TARGET), languages, strict=True)
+        name: data / (WORDS_FILE if kind is LANGUAGE else f"dict.{language}.txt")
+        for name, language in zip(kind.dictionaries, languages, strict=True)
     }
-    kinds = [kind_of(dictionary) for dictionary in dictionaries]
-    subwords = request.subwords or subwords_near(data) if kinds[0] != WORDS else request.subwords
+    read_file = files[kind.dictionaries[0]]
+    pieces = [pieces_of(dictionary) for dictionary in dictionaries]
+    subwords = request.subwords or subwords_near(data) if pieces[0] != WORDS else request.subwords
     if subwords is not None:
-        check_subwords(subwords, kinds[0], dictionaries[0], files[SOURCE])
+        check_subwords(subwords, pieces[0], dictionaries[0], read_file)
         files[SUBWORDS] = subwords
-    elif kinds[0] != WORDS:
+    elif pieces[0] != WORDS:
         raise UserError(
-            f"{files[SOURCE]} is of subwords, and there is no subword.model in or beside {data}: "
+            f"{read_file} is of subwords, and there is no subword.model in or beside {data}: "
             "name their model with --subword"
         )
     source, target = (
-        Side(language, kind, request.tokenizer or tokenizer_of(kind, said))
-        for language, kind in zip(languages, kinds, strict=True)
+        Side(language, one, request.tokenizer or tokenizer_of(one, said))
+        for language, one in zip(languages, pieces, strict=True)
     )
     moses(source), moses(target)  # whether there are rules for these languages
     description = Description(
         source,
         target,
-        options_of(configuration.model),
+        options_of(kind, configuration.model),
         search,
         {**training_of(checkpoint, state, configuration), "data": said and origin(said)},
         {"moe_nmt": __version__, **{package: version(package) for package in PACKAGES}},
+        kind=kind.name,
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     card = model_card(request.output.name, description, parameters, request.licence, request.scores)
@@ -125,7 +134,7 @@ def pack(request: Request) -> Path:
     return request.output
 
 
-def loaded(checkpoint: Path, data: Path) -> tuple[GNMTMoEModel, Any, Any]:
+def loaded(checkpoint: Path, data: Path) -> tuple[Model, Any, Any]:
     """A checkpoint's model, its configuration and its task."""
     try:
         models, configuration, task = checkpoint_utils.load_model_ensemble_and_task(
@@ -139,19 +148,41 @@ def loaded(checkpoint: Path, data: Path) -> tuple[GNMTMoEModel, Any, Any]:
             f"{first_line(error)}): name a checkpoint of fairseq-train --user-dir moe_nmt and the "
             "--data of its training"
         ) from error
-    if isinstance(models[0], LSTMMoELanguageModel):
-        raise UserError(
-            f"{checkpoint} is of a language model, which translates nothing: let "
-            "fairseq-interactive go on with beginnings"
-        )
-    if not isinstance(models[0], GNMTMoEModel):
+    if not isinstance(models[0], GNMTMoEModel | LSTMMoELanguageModel):
         raise UserError(f"{checkpoint} is of a model of another project: only ours can be packed")
+    if getattr(task.cfg, "add_bos_token", False):
+        raise UserError(
+            f"{checkpoint} was trained with --add-bos-token, and folders begin sentences as "
+            "without it: train without"
+        )
     return models[0], configuration, task
 
 
-def options_of(configuration: Any) -> dict[str, Any]:
+def languages_of(
+    kind: Kind, task: Any, named: str | None, said: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    """The codes of both languages; a language model's text has one.
+
+    Args:
+        kind: of the model.
+        task: of its training.
+        named: the language that the user says.
+        said: by moe-nmt-prepare.
+
+    Raises:
+        LimitError: a translation model's languages are those of its data.
+    """
+    if kind is LANGUAGE:
+        language = named or (said["languages"]["source"] if said else UNDETERMINED)
+        return language, language
+    if named is not None:
+        raise LimitError("language", "is for language models: a translation model's are known")
+    return task.cfg.source_lang, task.cfg.target_lang
+
+
+def options_of(kind: Kind, configuration: Any) -> dict[str, Any]:
     """A model's options, without what fairseq adds to them."""
-    values: dict[str, Any] = plain(asdict(completed(GNMTMoEConfig, configuration)))
+    values: dict[str, Any] = plain(asdict(completed(kind.config, configuration)))
     return {name: value for name, value in values.items() if not name.startswith("_")}
 
 
@@ -161,7 +192,7 @@ def subwords_near(data: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def kind_of(dictionary: Dictionary) -> str:
+def pieces_of(dictionary: Dictionary) -> str:
     """What the entries are, known by the marks of subwords."""
     entries = dictionary.symbols[dictionary.nspecial :]
     if any(WORD_START in entry for entry in entries):

@@ -1,4 +1,4 @@
-"""Translates a stream of raw lines, line for line, in windows of bounded size."""
+"""A stream of raw lines through a model, line for line, in windows of bounded size."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from itertools import islice
 from typing import Any
 
 from moe_nmt.files.progress import Progress
-from moe_nmt.translation.translation import Hypothesis, Translation
-from moe_nmt.translation.translator import MAX_TOKENS, Translator
+from moe_nmt.translation.text_model import MAX_TOKENS, Answer, TextModel
 from moe_nmt.translation.windows import WholeWrites, lines_left, windows
 
 WINDOW = 2000  # lines that are sorted by length, at most
 MANY = 0.2  # of the words of a text, unknown
-LONG = 10_000  # characters of a line whose search takes long, as its time grows with their square
 FEW_WORDS = 50  # too few to judge by
 
 
@@ -34,15 +32,15 @@ class Columns:
     alignment: bool = False
     json: bool = False
 
-    def lines(self, number: int, translation: Translation) -> Iterator[str]:
+    def lines(self, number: int, answer: Answer) -> Iterator[str]:
         """One line, or one for each of the n best; ``number`` counts from 1."""
         if self.json:
-            yield json.dumps({"line": number, **translation.as_json()}, ensure_ascii=False)
+            yield json.dumps({"line": number, **answer.as_json()}, ensure_ascii=False)
             return
-        for hypothesis in islice(translation.hypotheses, self.nbest):
+        for hypothesis in islice(answer.hypotheses, self.nbest):
             yield "\t".join(self.row(number, hypothesis))
 
-    def row(self, number: int, hypothesis: Hypothesis) -> list[str]:
+    def row(self, number: int, hypothesis: Any) -> list[str]:
         """The columns."""
         row = [str(number)] if self.nbest > 1 else []
         row += [f"{hypothesis.score:.4f}"] if self.scores else []
@@ -54,13 +52,13 @@ class Columns:
 
 @dataclass(frozen=True)
 class Options:
-    """How a stream is translated."""
+    """How a stream is answered."""
 
     columns: Columns = Columns()
     window: int = WINDOW
     max_tokens: int = MAX_TOKENS
-    split_longer_than: int | None = None
-    search: dict[str, Any] = field(default_factory=dict)  # fields of SearchSettings
+    split_longer_than: int | None = None  # None: never
+    search: dict[str, Any] = field(default_factory=dict)  # fields of the model's settings
 
 
 @dataclass
@@ -82,24 +80,24 @@ class Found:
                 warn(f"line {number} is not UTF-8: what cannot be read in it is taken as U+FFFD")
             return line.decode("utf-8", errors="replace")
 
-    def tell_of_long(self, texts: Sequence[str], first: int) -> None:
+    def tell_of_long(self, texts: Sequence[str], first: int, long: float) -> None:
         """Warns, once, of a line that takes long; ``first`` is the number of the first text."""
         for number, text in enumerate(texts, start=first):
-            if len(text) > LONG and not self.has_long:
+            if len(text) > long and not self.has_long:
                 self.has_long = True
                 warn(
                     f"line {number} has {len(text):,} characters and may take long: "
                     "--split-longer-than 200 cuts it where sentences end"
                 )
 
-    def report(self) -> None:
-        """Warns of what the user should know."""
+    def report(self, language: str) -> None:
+        """Warns of what the user should know; ``language`` is what the text should be in."""
         if self.bad_lines > 1:
             warn(f"{self.bad_lines} lines were not UTF-8")
         if self.words >= FEW_WORDS and self.unknown > MANY * self.words:
             warn(
                 f"the model does not know {self.unknown / self.words:.0%} of the subwords of this "
-                "text: is it in the model's source language, raw, neither tokenised nor segmented?"
+                f"text: is it in the model's {language}, raw, neither tokenised nor segmented?"
             )
 
 
@@ -108,42 +106,49 @@ def warn(text: str) -> None:
     print(f"moe_nmt: {text}", file=sys.stderr, flush=True)
 
 
-def translate_stream(
-    translator: Translator, source: int, output: int, writes: WholeWrites, options: Options
+def answer_stream(
+    model: TextModel[Any, Any], source: int, output: int, writes: WholeWrites, options: Options
 ) -> None:
-    """Translates all lines of a file descriptor to another one.
+    """Answers all lines of a file descriptor on another one.
 
     Args:
-        translator: does it.
+        model: does it.
         source: read as UTF-8.
         output: gets as many lines as there are in the source, in their order.
         writes: keeps lines whole when a signal comes.
         options: how.
+
+    Raises:
+        LimitError: an option is outside its limits, or not of such a model.
     """
+    columns, asked = options.columns, dict(options.search)
+    if options.split_longer_than is not None:
+        asked["split_longer_than"] = options.split_longer_than
+    model.settings.refuse_others([*asked, *(["alignment"] if columns.alignment else [])])
     found, number = Found(), 0
     with ExitStack() as stack:
         progress = None
         if not sys.stdin.isatty() and not sys.stdout.isatty():
             progress = stack.enter_context(
-                Progress("translating", "sentences", lines_left(source))
+                Progress(model.doing, "sentences", lines_left(source))
             ).add
         for window in windows(source, options.window):
             texts = [found.decode(line, number + i) for i, line in enumerate(window, start=1)]
             if options.split_longer_than is None:
-                found.tell_of_long(texts, number + 1)
-            translations = translator.translate(
+                found.tell_of_long(texts, number + 1, model.long)
+            answers = model.answer(
                 texts,
-                nbest=options.columns.nbest,
-                split_longer_than=options.split_longer_than,
+                number,
+                nbest=columns.nbest,
                 max_tokens=options.max_tokens,
                 progress=progress,
-                **options.search,
+                **asked,
             )
             lines: list[str] = []
-            for translation in translations:
+            for answer in answers:
                 number += 1
-                lines += options.columns.lines(number, translation)
-                found.words += len(translation.source_pieces)
-                found.unknown += translator.unknown(translation)
+                lines += columns.lines(number, answer)
+                found.words += len(answer.source_pieces)
+                found.unknown += model.unknown(answer)
             writes.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8"))
-    found.report()
+    found.report(model.language)

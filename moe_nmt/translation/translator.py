@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
-from fairseq.data import Dictionary
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from moe_nmt.errors import LimitError
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.search import Generator
 from moe_nmt.translation.long_lines import split
 from moe_nmt.translation.settings import SearchSettings
-from moe_nmt.translation.text import SourceText, TargetText
+from moe_nmt.translation.text_model import (
+    MAX_TOKENS,
+    Sentence,
+    TextModel,
+    batches,
+    list_of_strings,
+    refuse_below_one,
+)
 from moe_nmt.translation.translation import (
     Hypothesis,
     Translation,
@@ -27,45 +30,13 @@ from moe_nmt.translation.translation import (
     word_alignment,
 )
 
-MAX_TOKENS = 2000  # of a batch: source subwords, padding included
-MOST_SENTENCES = 128  # of a batch: each of its hypotheses has a distribution over all words
 
+class Translator(TextModel[GNMTMoEModel, SearchSettings]):
+    """Translates; any number of threads may use one."""
 
-@dataclass(frozen=True)
-class Languages:
-    """Both ends of a model: their codes, text and dictionaries."""
-
-    names: tuple[str, str]
-    source: SourceText
-    target: TargetText
-    source_dictionary: Dictionary
-    target_dictionary: Dictionary
-
-
-class Sentence(NamedTuple):
-    """What is read at a time."""
-
-    text: str
-    pieces: list[str]
-
-
-class Translator:
-    """Translates; any number of threads may use one.
-
-    Args:
-        models: in evaluation mode, all with these dictionaries; several are an ensemble.
-        languages: of their text.
-        settings: of the search, where a call says nothing else.
-    """
-
-    def __init__(
-        self, models: Sequence[GNMTMoEModel], languages: Languages, settings: SearchSettings
-    ) -> None:
-        self.models = list(models)
-        self.languages = languages
-        self.settings = settings
-        self.device = next(self.models[0].parameters()).device
-        self.reading = threading.Lock()  # of subword-nmt's cache, say
+    doing = "translating"
+    language = "source language"
+    long = 10_000  # as its time grows with their square
 
     def translate(
         self,
@@ -95,18 +66,9 @@ class Translator:
             LimitError: a value is outside its limits.
             UserError: the model computes nan.
         """
-        texts = list_of_strings(texts)
-        counts = {
-            "nbest": nbest,
-            "max_tokens": max_tokens,
-            "split_longer_than": 1 if split_longer_than is None else split_longer_than,
-        }
-        for name, value in counts.items():
-            if value < 1:
-                raise LimitError(name, f"must be at least 1, not {value}")
-        settings = replace(self.settings, **search)
-        if "beam" not in search and nbest > settings.beam:
-            settings = replace(settings, beam=nbest)
+        texts = list_of_strings(texts, "translate")
+        refuse_below_one(nbest=nbest, max_tokens=max_tokens, split_longer_than=split_longer_than)
+        settings = self.settings.changed(nbest, search)
         generator = Generator(
             self.models,
             self.languages.target_dictionary,
@@ -134,6 +96,10 @@ class Translator:
             for text, line in zip(texts, parts, strict=True)
         ]
 
+    def answer(self, texts: Sequence[str], first: int, **options: Any) -> list[Translation]:
+        """See ``TextModel``."""
+        return self.translate(texts, **options)
+
     def parts(self, text: str, most: int | None) -> list[Sentence]:
         """The sentences that a text is translated in; the text itself where it is not cut."""
         read = self.languages.source.read
@@ -145,16 +111,7 @@ class Translator:
 
     def numbers(self, pieces: Sequence[str]) -> Tensor:
         """What a model reads: [pieces + 1] int64, the end of sentence last."""
-        dictionary = self.languages.source_dictionary
-        found = [dictionary.index(piece) for piece in pieces]
-        # A word of the text that looks like the end of a sentence is none.
-        known = [n if n >= dictionary.nspecial else dictionary.unk() for n in found]
-        return torch.tensor([*known, dictionary.eos()])
-
-    def unknown(self, translation: Translation) -> int:
-        """How many of a translation's source pieces the model does not know."""
-        dictionary = self.languages.source_dictionary
-        return sum(dictionary.index(p) < dictionary.nspecial for p in translation.source_pieces)
+        return torch.tensor([*self.known(pieces), self.languages.source_dictionary.eos()])
 
     def search(self, generator: Generator, sentences: Sequence[Sentence]) -> list[Translation]:
         """Translates a batch of sentences, none of them blank."""
@@ -192,41 +149,3 @@ class Translator:
                 attention, self.languages.source.pieces, source_pieces, target.pieces, pieces
             ),
         )
-
-
-def list_of_strings(texts: Iterable[str]) -> list[str]:
-    """All of them; a string alone would be taken for its letters."""
-    if isinstance(texts, str):
-        raise TypeError("texts must be a list of sentences: for one, write translate([text])[0]")
-    texts = list(texts)
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"texts must be strings, not {type(text).__name__}: {text!r:.40}")
-        if has_surrogates(text):
-            raise ValueError(f"texts must be of whole characters: {text!r:.40} has half of one")
-    return texts
-
-
-def has_surrogates(text: str) -> bool:
-    """Whether a string holds halves of characters, which no encoding takes."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """The numbers of sentences, the longest first, in batches of about equal lengths.
-
-    Args:
-        lengths: in subwords; sentences of none are left out.
-        max_tokens: of a batch, padding and ends of sentence included.
-    """
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if not lengths[index]:
-            break
-        is_full = batch and (len(batch) + 1) * (lengths[batch[0]] + 1) > max_tokens
-        if is_full or len(batch) == MOST_SENTENCES:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
