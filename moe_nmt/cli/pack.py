@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     with limits_of_options():
         pack(request)
-    print(f"translate raw text with: moe-nmt-translate {args.output} < FILE")
+    print(f"use it on raw text with: moe-nmt-translate {args.output} < FILE")
 
 
 if __name__ == "__main__":

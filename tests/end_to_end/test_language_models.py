@@ -18,7 +18,6 @@ from fairseq.data import Dictionary
 from fairseq_workers import LARGE_EPSILON, train_on_worker
 from worker_pool import WorkerPool
 
-from moe_nmt.cli.pack import main as pack
 from moe_nmt.models.language_model import LSTMMoELanguageModel
 
 TASK = "expert_parallel_language_modeling"
@@ -282,12 +281,6 @@ def test_what_does_not_fit_is_refused(
         train(text, tmp_path / "out", *options, "--max-update", "1")
     assert message in str(stop.value)
     assert not list((tmp_path / "out").glob("*.pt"))
-
-
-def test_a_language_model_is_not_packed(text: Path, trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="is of a language model, which translates nothing"):
-        pack([str(trained), "--data", str(text), "--output", str(tmp_path / "model")])
-    assert not (tmp_path / "model").exists()
 
 
 def test_bad_data_are_named(text: Path, trained: Path, tmp_path: Path) -> None:

@@ -295,6 +295,14 @@ def test_a_description_that_is_none_is_refused(copied: Path, text: str) -> None:
         load(copied)
 
 
+def test_a_folder_that_names_no_kind_translates(copied: Path) -> None:
+    """As those made before there were other kinds."""
+    said = description_of(copied)
+    assert said.pop("kind") == "translation"
+    (copied / "model.json").write_text(json.dumps(said), encoding="utf-8")
+    assert len(load(copied).translate(["a dog"], max_len_b=5)) == 1
+
+
 def test_descriptions_are_read_as_they_were_written(folder: Path, tmp_path: Path) -> None:
     description = ModelFolder.read(folder).description
     description.write(tmp_path / "model.json")
