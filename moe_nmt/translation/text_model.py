@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
@@ -56,7 +57,7 @@ class Answer(Protocol):
         """Plain values."""
 
 
-class TextModel(Generic[OneModel, OwnSettings]):
+class TextModel(ABC, Generic[OneModel, OwnSettings]):
     """Any number of threads may use one.
 
     Args:
@@ -78,6 +79,7 @@ class TextModel(Generic[OneModel, OwnSettings]):
         self.device = next(self.models[0].parameters()).device
         self.reading = threading.Lock()  # of subword-nmt's cache, say
 
+    @abstractmethod
     def answer(self, texts: Sequence[str], first: int, **options: Any) -> Sequence[Answer]:
         """One answer for each text.
 
@@ -86,7 +88,6 @@ class TextModel(Generic[OneModel, OwnSettings]):
             first: how many are before it.
             options: of the method that users call.
         """
-        raise NotImplementedError
 
     def known(self, pieces: Sequence[str]) -> list[int]:
         """The numbers of what is read; what the model does not know is an unknown word."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from commands import run_here
 
+from moe_nmt import load
+from moe_nmt.cli.pack import main as pack
 from moe_nmt.cli.prepare import main
 
 
@@ -62,13 +64,20 @@ def test_text_to_perplexity_by_the_commands_that_are_printed(
     result = json.loads((out / "preparation.json").read_text())
     assert result["languages"] == {"source": "en"}
     assert result["training"]["pairs"] == 300
-    train, evaluate = (shlex.split(part.replace("\\\n", " ")) for part in said.split("\n\n")[-2:])
+    train, evaluate, packing, going_on = (
+        shlex.split(part.replace("\\\n", " ")) for part in said.split("\n\n")[-4:]
+    )
     assert train[0] == "fairseq-train"
     tiny = ["--arch", "lstm_moe_lm_tiny", "--max-update", "2", "--cpu", "--num-workers", "0"]
     run_here("train", *train[1:], *tiny)
     assert evaluate[0] == "fairseq-eval-lm"
     run_here("eval_lm", *evaluate[1:], "--cpu", "--num-workers", "0")
     assert "test" in evaluate
+    assert packing[0] == "moe-nmt-pack"
+    pack(packing[1:])
+    assert going_on[0] == "moe-nmt-translate"
+    (completion,) = load(going_on[1]).complete(["The man"], max_len_b=5)
+    assert completion.text.startswith("The man")
     main(
         [*TEXT, "--test", "test.en", *SMALL, "--subword", method, "--destdir", str(folder / "out")]
     )  # all of it is there

@@ -38,7 +38,7 @@ def next_steps(work: Preparation) -> str:
 
 
 def of_language_model(work: Preparation) -> str:
-    """Training, and the perplexity of a test set."""
+    """Training, the perplexity of a test set, and going on with raw beginnings."""
     data, checkpoints = work.folder / "binarised", work.folder / "checkpoints"
     is_large = sum(work.facts["train"].values()) >= LARGE
     training = OF_LANGUAGE_MODEL | ALWAYS
@@ -49,10 +49,13 @@ def of_language_model(work: Preparation) -> str:
     splits = [split for split in work.settings.held_out if split != "valid"]
     evaluation = OF_LANGUAGE_MODEL | {"--path": checkpoints / "checkpoint_best.pt"}
     evaluation |= {"--gen-subset": splits[0] if splits else "valid"}
+    best, model = checkpoints / "checkpoint_best.pt", work.folder / "model"
     return (
-        "next, train and evaluate:\n\n"
+        "next, train, evaluate, pack and go on with beginnings:\n\n"
         f"{command('fairseq-train', data, training)}\n\n"
-        f"{command('fairseq-eval-lm', data, evaluation)}"
+        f"{command('fairseq-eval-lm', data, evaluation)}\n\n"
+        f"{command('moe-nmt-pack', best, {'--output': model})}\n\n"
+        f"{command('moe-nmt-translate', model, {})} < beginnings.txt"
     )
 
 
