@@ -234,7 +234,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         languages = (args.monolingual,)
     else:
         languages = languages_of(args.languages, [*args.train, *args.valid, *args.test])
-
     pair = languages[0], languages[-1]  # for what pairs alone have
 
     def texts(option: str, sets: Sequence[str]) -> list[Text]:
@@ -245,9 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.subword_model is not None:
         args.subword = method_of(args.subword_model, args.subword)
         folder = args.dictionaries
-        dictionaries = None
-        if folder is not None:
-            dictionaries = find_dictionaries(folder, pair)
+        dictionaries = None if folder is None else find_dictionaries(folder, pair)
         reused = Reused(args.subword_model, dictionaries, args.extend_dictionaries)
     tests = texts("test", args.test_sets)
     held_out = {"valid": texts("valid", args.valid_sets)}

@@ -6,17 +6,14 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from fairseq.models import register_model_architecture
 from torch import nn
 
-from moe_nmt.models.config import MixtureConfig, moe_positions
+from moe_nmt.models.config import PRECISIONS, MixtureConfig, moe_positions
 from moe_nmt.modules.stack import NamedMixture
 from moe_nmt.moe.build import build_mixture_of_experts
 from moe_nmt.moe.layer import MixtureOfExperts
 from moe_nmt.moe.workers import Workers
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def named_mixtures(

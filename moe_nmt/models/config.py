@@ -3,12 +3,15 @@
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 from moe_nmt.modules.attention import ATTENTIONS
 from moe_nmt.modules.attentive_lstm import FEEDS
 from moe_nmt.moe.build import GATES
 from moe_nmt.options import option
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass
@@ -24,7 +27,7 @@ class MixtureConfig(FairseqDataclass):
     recompute_experts: bool = option(
         False, "compute the experts' hidden units again in the backward pass, to save memory"
     )
-    experts_precision: ChoiceEnum(["fp32", "bf16"]) = option(  # type: ignore[valid-type]
+    experts_precision: ChoiceEnum(list(PRECISIONS)) = option(  # type: ignore[valid-type]
         "fp32",
         "in which the experts' weights are kept: bf16 takes half the memory, needs --optimizer "
         "factored_experts, and rounds its updates at random",

@@ -104,13 +104,15 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
         group = next(g for g in self.param_groups if any(p is parameter for p in g["params"]))
         rate, beta2 = float(group["lr"]), group["betas"][1]
         weights, rows, columns = (x[experts] for x in (parameter, state["rows"], state["columns"]))
-        exact = weights.float()  # the weights themselves, where they are in this precision
-        if group["weight_decay"]:
-            exact.mul_(1 - rate * group["weight_decay"])
         if gradient is None:
             for mean in (rows, columns):
                 mean.lerp_(mean.new_full((), LEAST), 1 - beta2)
-        else:
+            if not group["weight_decay"]:
+                return  # the weights stay
+        exact = weights.float()  # the weights themselves, where they are in this precision
+        if group["weight_decay"]:
+            exact.mul_(1 - rate * group["weight_decay"])
+        if gradient is not None:
             unbiased = 1 - beta2 ** int(state["step"])
             gradient = gradient.float()
             by_row, by_column = scales(gradient, rows, columns, beta2, unbiased)
@@ -197,7 +199,8 @@ class FactoredExperts(FusedAdam):
         self._optimizer: AdamWithFactoredExperts = AdamWithFactoredExperts(
             groups, fused=True, **self.optimizer_config
         )
-        if cfg.update_experts_in_backward:
+        self.updates_in_backward = cfg.update_experts_in_backward  # and has to be told: ``expect``
+        if self.updates_in_backward:
             for parameter in self._optimizer.all_parameters():
                 if shard_of(parameter) is not None:
                     parameter.receiver = partial(self._optimizer.receive, parameter)  # type: ignore[attr-defined]

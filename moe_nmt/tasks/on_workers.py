@@ -119,9 +119,9 @@ class OnWorkers(FairseqTask):
         def loss_of(model: Any, sample: Any) -> Any:
             loss, sample_size, log = criterion(model, sample)
             # An optimizer that updates in the backward pass wants to know what to divide by.
-            if (expect := getattr(optimizer, "expect", None)) is not None:
+            if getattr(optimizer, "updates_in_backward", False):
                 (total,) = self.workers.sum(loss.detach().new_tensor(float(sample_size)))
-                expect(float(total) / self.workers.world)
+                optimizer.expect(float(total) / self.workers.world)
             return loss, sample_size, log
 
         self.workers.bytes_sent = 0

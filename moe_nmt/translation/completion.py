@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from moe_nmt.translation.answer import Answer
+
 
 @dataclass(frozen=True)
 class Continuation:
@@ -22,28 +24,15 @@ class Continuation:
 
 
 @dataclass(frozen=True)
-class Completion:
+class Completion(Answer):
     """A prompt and its continuations, the best first."""
 
     source: str
     source_pieces: list[str]
     hypotheses: list[Continuation]
 
-    @property
-    def text(self) -> str:
-        """The best, or the only one that was drawn."""
-        return self.hypotheses[0].text
-
-    @property
-    def score(self) -> float:
-        """Its score."""
-        return self.hypotheses[0].score
-
-    def __str__(self) -> str:
-        return self.text
-
     def as_json(self) -> dict[str, Any]:
-        """Plain values, without pieces."""
+        """See ``Answer``."""
         return {
             "source": self.source,
             "hypotheses": [{"text": h.text, "score": h.score} for h in self.hypotheses],

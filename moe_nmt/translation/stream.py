@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from moe_nmt.files.progress import Progress
-from moe_nmt.translation.text_model import MAX_TOKENS, Answer, TextModel
+from moe_nmt.translation.answer import Answer
+from moe_nmt.translation.text_model import MAX_TOKENS, TextModel
 from moe_nmt.translation.windows import WholeWrites, lines_left, windows
 
 WINDOW = 2000  # lines that are sorted by length, at most

@@ -6,13 +6,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from fairseq.data import Dictionary
 
 from moe_nmt.errors import LimitError
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
 from moe_nmt.models.language_model import LSTMMoELanguageModel
+from moe_nmt.translation.answer import Answer
 from moe_nmt.translation.settings import Settings
 from moe_nmt.translation.text import SourceText, TargetText
 
@@ -40,21 +41,6 @@ class Sentence(NamedTuple):
 
     text: str
     pieces: list[str]
-
-
-class Answer(Protocol):
-    """What a model makes of a text."""
-
-    @property
-    def source_pieces(self) -> list[str]:
-        """The subwords that were read."""
-
-    @property
-    def hypotheses(self) -> Sequence[Any]:
-        """Each with its ``text`` and ``score``, the best first."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
 
 
 class TextModel(ABC, Generic[OneModel, OwnSettings]):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from moe_nmt.translation.answer import Answer
 from moe_nmt.translation.long_lines import join
 from moe_nmt.translation.text import Pieces
 
@@ -35,7 +36,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Translation:
+class Translation(Answer):
     """A source text and its translations, the best first."""
 
     source: str
@@ -44,25 +45,12 @@ class Translation:
     hypotheses: list[Hypothesis]
 
     @property
-    def text(self) -> str:
-        """The best translation."""
-        return self.hypotheses[0].text
-
-    @property
-    def score(self) -> float:
-        """Its score."""
-        return self.hypotheses[0].score
-
-    @property
     def alignment(self) -> list[tuple[int, int]]:
-        """Its alignment."""
+        """That of the best translation."""
         return self.hypotheses[0].alignment
 
-    def __str__(self) -> str:
-        return self.text
-
     def as_json(self) -> dict[str, Any]:
-        """Plain values, without pieces and attention."""
+        """See ``Answer``."""
         return {
             "source": self.source,
             "source_words": self.source_words,

@@ -101,7 +101,8 @@ def clean_stage(work: Preparation, name: str, texts: Sides) -> None:
         facts = clean(name, texts, outputs, digests, cleaner, settings.workers)
         files = " and ".join(map(str, texts))
         if facts["pairs"] == 0:
-            raise UserError(f"{files} {are(texts)} empty: name files with text")
+            verb = "are" if settings.is_parallel else "is"
+            raise UserError(f"{files} {verb} empty: name files with text")
         if 2 * facts["not UTF-8"] > facts["pairs"]:
             raise UserError(
                 f"{facts['not UTF-8']:,} of the {facts['pairs']:,} {settings.unit} of {files} are "
@@ -177,8 +178,3 @@ def tokens_stage(work: Preparation, split: str) -> None:
     inputs = work.files(*work.names(f"text/{split}.{{}}"))
     names = work.names(f"tokens/{split}.{{}}")
     work.stage(f"tokens.{split}", tools(TOKENIZER), inputs, names, action)
-
-
-def are(files: Sides) -> str:
-    """The verb for so many."""
-    return "are" if len(files) > 1 else "is"
