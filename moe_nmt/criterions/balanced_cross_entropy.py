@@ -18,7 +18,7 @@ from moe_nmt.errors import UserError
 from moe_nmt.modules.projected_loss import TokenLosses, projected_cross_entropy
 from moe_nmt.modules.sampled_loss import draw, sampled_cross_entropy
 from moe_nmt.moe.balance import balance_figures, importance_loss, load_loss
-from moe_nmt.moe.routing import Routing
+from moe_nmt.moe.routing import Routing, where_true
 from moe_nmt.options import option
 
 
@@ -86,8 +86,10 @@ class BalancedCrossEntropy(FairseqCriterion):
     ) -> tuple[Tensor, int, dict[str, Any]]:
         """Returns the summed loss, the size that divides it, and what is logged."""
         features, extra = model(**sample["net_input"], features_only=True)
-        is_token = sample["target"].ne(self.padding_idx)  # [batch, target]
-        losses = self.token_losses(features[is_token], model.decoder, sample["target"][is_token])
+        target = sample["target"].flatten()  # [batch * target]
+        index = where_true(target.ne(self.padding_idx), sample["ntokens"])  # [tokens]
+        features = features.flatten(0, 1).index_select(0, index)  # [tokens, dim]
+        losses = self.token_losses(features, model.decoder, target[index])
         sample_size = sample["nsentences"] if self.sentence_avg else sample["ntokens"]
         balance, log = self.balance(extra["routings"])
         loss = losses.smoothed + sample_size * balance

@@ -6,7 +6,7 @@ training loop: averaging and norms of gradients, whole states and parts of them 
 """
 
 from moe_nmt.distributed.collectives import is_one_of_many
-from moe_nmt.distributed.expert_parallel import ExpertParallel
+from moe_nmt.distributed.expert_parallel import ExpertParallel, largest_size
 from moe_nmt.distributed.gradients import average_expert_gradients, average_gradients, total_norm
 from moe_nmt.distributed.state import (
     OptimizerState,
@@ -28,6 +28,7 @@ __all__ = [
     "average_gradients",
     "expert_parameters",
     "is_one_of_many",
+    "largest_size",
     "parts_of_parameters",
     "shard_of",
     "total_norm",

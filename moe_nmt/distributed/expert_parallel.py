@@ -16,6 +16,11 @@ from moe_nmt.moe.permutation import inverse
 from moe_nmt.moe.workers import Shard, Workers
 
 
+def largest_size(workers: int, parts: int) -> int:
+    """The largest expert-parallel size for mixtures of so many parts that stay whole."""
+    return max(size for size in range(1, workers + 1) if workers % size == 0 and size <= parts)
+
+
 class ExpertParallel(Workers):
     """All workers of torch's default process group, divided into groups of neighbours.
 

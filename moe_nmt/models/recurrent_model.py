@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from fairseq.models import BaseFairseqModel
+from torch import nn
 
 from moe_nmt.moe.gate import Gate
 
@@ -35,3 +36,6 @@ class RecurrentModel(BaseFairseqModel):
         for parameter in self.parameters():
             if parameter not in gates:
                 parameter.data = parameter.data.to(torch.bfloat16)
+        for module in self.modules():
+            if isinstance(module, nn.LSTM):
+                module.flatten_parameters()  # else cuDNN puts them side by side at every step

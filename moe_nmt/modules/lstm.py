@@ -42,12 +42,37 @@ class LSTM(nn.LSTM):
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """x: [time, batch, input_dim]; state: hidden [1, batch, dim], cell [1, batch, cells]."""
-        if x.size(0) > 1 or state is None or x.device.type != "cpu":
+        device = x.device.type
+        if device != "cpu" and torch.is_autocast_enabled(device):
+            return self.in_precision(x, state, torch.get_autocast_dtype(device))
+        if x.size(0) > 1 or state is None or device != "cpu":
             return super().forward(x, state)
         hidden, cell = state
         gates = self.gates(x[0], hidden[0])
         new_hidden, new_cell = lstm_update(gates, cell[0], self.projections)
         return new_hidden[None], (new_hidden[None], new_cell[None])
+
+    def in_precision(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None, dtype: torch.dtype
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """``forward`` in half precision; autocast on a GPU would take float16, whatever its own is.
+
+        The cast weights lie side by side, as cuDNN wants them, in the order it has.
+        """
+        weights = self.all_weights[0]
+        buffer = torch.cat([weight.flatten() for weight in weights]).to(dtype)
+        parts = buffer.split([weight.numel() for weight in weights])
+        cast = [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
+        if state is None:
+            hidden = x.new_zeros(1, x.size(1), self.proj_size or self.hidden_size)
+            state = hidden, x.new_zeros(1, x.size(1), self.hidden_size)
+        state = state[0].to(dtype), state[1].to(dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            # with biases, one layer, no dropout, one direction, time first
+            y, hidden, cell = torch._VF.lstm(
+                x.to(dtype), state, cast, True, 1, 0.0, self.training, False, False
+            )
+        return y, (hidden, cell)
 
     def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
         """A step's matrix products: [batch, input_dim], [batch, dim] -> [batch, 4 * cells]."""

@@ -12,7 +12,7 @@ from moe_nmt.modules.dropout import Dropout
 from moe_nmt.modules.lstm import BidirectionalLSTM, LSTMState
 from moe_nmt.modules.mixture_lstm import MixtureLSTM
 from moe_nmt.moe.layer import MixtureOfExperts
-from moe_nmt.moe.routing import Routing
+from moe_nmt.moe.routing import Routing, where_true
 
 
 class StackOutput(NamedTuple):
@@ -107,7 +107,7 @@ class RecurrentStack(nn.Module):
             )
         new_states: list[LSTMState] = []
         routings: dict[str, Routing] = {}
-        index = token_index(is_token, count) if self.mixtures else None
+        index = where_true(is_token, count) if self.mixtures else None
         for position in range(len(self.layers) + 1):
             if str(position) in self.mixtures:
                 mixture = self.mixtures[str(position)]
@@ -126,15 +126,3 @@ class RecurrentStack(nn.Module):
                 new_states.append(LSTMState(*state))
             x = x + self.dropout(y)
         return StackOutput(x, new_states, routings)
-
-
-def token_index(is_token: Tensor, count: int | None) -> Tensor:
-    """Where the tokens are: [time, batch] bool -> [tokens] int64, of the flattened [time * batch].
-
-    Args:
-        is_token: False on padding.
-        count: the number of tokens, if it is known.
-    """
-    if count is None:
-        return is_token.flatten().nonzero().squeeze(1)
-    return is_token.flatten().nonzero_static(size=count).squeeze(1)

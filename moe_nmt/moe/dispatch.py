@@ -61,8 +61,7 @@ def weighted_sum(
     Returns:
         [tokens, dim].
     """
-    counts = torch.bincount(token, minlength=tokens)
-    offsets = counts.cumsum(0) - counts  # [tokens]
+    offsets = torch.searchsorted(token, torch.arange(tokens, device=token.device))  # [tokens]
     return F.embedding_bag(position, rows, offsets, mode="sum", per_sample_weights=weight)
 
 

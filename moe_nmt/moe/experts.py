@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
 from moe_nmt.moe.feed_forward import Receiver, feed_forward
-from moe_nmt.moe.grouped import grouped_mm
+from moe_nmt.moe.grouped import grouped_mm, has_kernel
 from moe_nmt.moe.reused_memory import ReusedMemory
 from moe_nmt.moe.workers import Shard, Workers
 
@@ -114,25 +114,31 @@ class Experts(nn.Module):
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
         x = x.to(dtype)
-        inference = not self.training and not torch.is_grad_enabled()
-        is_grouped = self.deeper or (inference and dtype == self.w_in.dtype)
-        if x.device.type == "cpu" and not is_grouped:
-            with torch.autocast("cpu", enabled=False):
-                return feed_forward(
-                    x,
-                    self.w_in,
-                    self.w_out,
-                    tokens_per_expert,
-                    self.recompute,
-                    self.memory,
-                    self.receivers(),
-                )
+        receivers = self.receivers()
+        if not self.is_grouped(x, receivers):
+            return feed_forward(
+                x, self.w_in, self.w_out, tokens_per_expert, self.recompute, self.memory, receivers
+            )
         if self.recompute and torch.is_grad_enabled():
             # Nothing random to repeat: the generator, which threads share, is left alone.
             return checkpoint(
                 self.grouped, x, tokens_per_expert, use_reentrant=False, preserve_rng_state=False
             )
         return self.grouped(x, tokens_per_expert)
+
+    def is_grouped(self, x: Tensor, receivers: list[Receiver | None]) -> bool:
+        """Whether torch's grouped products serve better; experts of several layers know no other.
+
+        Args:
+            x: [rows, dim] in the precision of the products.
+            receivers: of the weights' gradients, which grouped products do not hand over.
+        """
+        if self.deeper:
+            return True
+        if x.device.type == "cpu":  # with few rows, and without copies of weights
+            is_inference = not self.training and not torch.is_grad_enabled()
+            return is_inference and x.dtype == self.w_in.dtype
+        return has_kernel(x, self.shard.size) and not any(receivers)
 
     def receivers(self) -> list[Receiver | None]:
         """Who takes the gradients of w_in and w_out a few experts at a time.
@@ -144,10 +150,7 @@ class Experts(nn.Module):
         return [getattr(weight, "receiver", None) for weight in (self.w_in, self.w_out)]
 
     def grouped(self, x: Tensor, tokens_per_expert: Tensor) -> Tensor:
-        """The same in torch's grouped products, of which GPUs have fast kernels.
-
-        In inference they are faster on a CPU too, most of all for few rows.
-        """
+        """The same in grouped products."""
         *inner, last = (weight.to(x.dtype) for weight in self.weights())
         for weight in inner:
             x = F.relu(grouped_mm(x, weight, tokens_per_expert))

@@ -1,109 +1,29 @@
-"""relu(x W_in) W_out of every expert on a CPU: forward and backward in one pass over the weights.
+"""relu(x W_in) W_out of every expert: forward and backward in one pass over the weights.
 
-With hundreds of experts the time goes into memory, not arithmetic: into reading the weights,
-writing their gradients, and page faults on memory that is fresh.  So experts are taken in chunks
-that stay in the cache from the first product to the last, and all that is large lives in memory
-that is used again in the next step (``reused_memory.py``).
+With hundreds of experts the time goes into memory, not arithmetic: on a CPU into reading the
+weights, writing their gradients, and page faults on memory that is fresh.  So experts are taken in
+chunks that stay in the cache from the first product to the last, and all that is large lives in
+memory that is used again in the next step (``reused_memory.py``).  A GPU's chunks are larger, to
+start few kernels; it has a faster one where it multiplies in bfloat16 (``grouped.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from moe_nmt.moe.chunks import layout
 from moe_nmt.moe.first_derivative import first_derivative
 from moe_nmt.moe.reused_memory import ReusedMemory
 
-# Starting one more chunk takes about as long as this many multiply-adds of padding.
-MULTIPLY_ADDS_PER_CHUNK = 3_000_000
-ROWS_PER_CHUNK = 256  # at most, where it has several experts: to stay in the cache
 NUMBERS_AT_ONCE = 1 << 19  # of a gradient that is handed over: to stay in the cache
 
 # Takes the gradient [experts, in, out] of the weights of some experts, in their precision; it may
 # change both from then on.  None: the gradient is zero.  All experts come, in their order.
 Receiver = Callable[[slice, Tensor | None], None]
-
-
-class Layout(NamedTuple):
-    """All experts, divided into chunks of neighbours that are multiplied at once.
-
-    Every expert of a chunk gets as many rows, its height, as the busiest of them.
-    """
-
-    experts: list[int]  # number of experts of each chunk
-    heights: list[int]  # of each chunk; 0 for experts without rows
-    position: Tensor | None  # [rows] int64, of each row among the padded ones; None: no padding
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of rows of each chunk, padding included."""
-        return [e * h for e, h in zip(self.experts, self.heights, strict=True)]
-
-    def pad(self, rows: Tensor, memory: ReusedMemory) -> Tensor:
-        """[rows, size] -> [padded rows, size], zero where there is no row."""
-        if self.position is None:
-            return rows
-        padded = memory.empty((sum(self.sizes), rows.size(1)), rows.dtype).zero_()
-        return padded.index_copy_(0, self.position, rows)
-
-    def unpad(self, padded: Tensor, memory: ReusedMemory) -> Tensor:
-        """[padded rows, size] -> [rows, size]."""
-        if self.position is None:
-            return padded
-        rows = memory.empty((self.position.numel(), padded.size(1)), padded.dtype)
-        return torch.index_select(padded, 0, self.position, out=rows)
-
-    def chunks(self, padded: Tensor) -> list[Tensor]:
-        """[padded rows, size] -> views [experts, height, size] of each chunk."""
-        chunks = padded.split(self.sizes)
-        return [
-            chunk.view(experts, height, padded.size(1))
-            for chunk, experts, height in zip(chunks, self.experts, self.heights, strict=True)
-        ]
-
-    def scratch(self, size: int, dtype: torch.dtype, memory: ReusedMemory) -> list[Tensor]:
-        """Tensors [experts, height, size] of each chunk, in memory of which they take turns."""
-        largest = memory.empty((max(self.sizes), size), dtype)
-        return [
-            largest[: experts * height].view(experts, height, size)
-            for experts, height in zip(self.experts, self.heights, strict=True)
-        ]
-
-
-def layout(tokens_per_expert: Tensor, work_per_row: int) -> Layout:
-    """Divides experts into chunks.
-
-    A chunk goes on as long as padding costs less than starting another one would.
-
-    Args:
-        tokens_per_expert: [experts] int64.
-        work_per_row: multiply-adds for one row in one of the two layers.
-    """
-    worth = MULTIPLY_ADDS_PER_CHUNK // work_per_row  # rows of padding
-    experts: list[int] = []
-    heights: list[int] = []
-    for count in tokens_per_expert.tolist():
-        if experts and (count == 0) == (heights[-1] == 0):
-            height = max(heights[-1], count)
-            padding = (height - heights[-1]) * experts[-1] + height - count
-            if padding <= worth and height * (experts[-1] + 1) <= ROWS_PER_CHUNK:
-                experts[-1] += 1
-                heights[-1] = height
-                continue
-        experts.append(1)
-        heights.append(count)
-
-    height_of_expert = torch.tensor(heights).repeat_interleave(torch.tensor(experts))
-    padding = height_of_expert - tokens_per_expert
-    if not padding.any():
-        return Layout(experts, heights, None)
-    padding_before = padding.cumsum(0) - padding  # [experts]
-    rows = sum(tokens_per_expert.tolist())
-    position = torch.arange(rows) + padding_before.repeat_interleave(tokens_per_expert)
-    return Layout(experts, heights, position)
 
 
 @torch.compiler.disable
@@ -132,9 +52,10 @@ def feed_forward(
         [rows, output_dim].
     """
     keep = torch.is_grad_enabled() and not recompute
-    y: Tensor = FeedForward.apply(
-        x.contiguous(), w_in, w_out, tokens_per_expert, keep, memory, receivers
-    )
+    with torch.autocast(x.device.type, enabled=False):
+        y: Tensor = FeedForward.apply(
+            x.contiguous(), w_in, w_out, tokens_per_expert, keep, memory, receivers
+        )
     return y
 
 
@@ -142,7 +63,6 @@ class FeedForward(torch.autograd.Function):
     """``feed_forward`` and its gradients, written out."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
     def forward(
         ctx: Any,
         x: Tensor,
@@ -157,9 +77,9 @@ class FeedForward(torch.autograd.Function):
         form = layout(tokens_per_expert, w_in[0].numel())
         dtype, hidden_size = x.dtype, w_in.size(2)
         x = form.pad(x, memory)
-        y = memory.empty((x.size(0), w_out.size(2)), dtype)
-        kept = memory.empty((x.size(0), hidden_size), dtype) if keep else None
-        hidden = form.scratch(hidden_size, dtype, memory) if kept is None else form.chunks(kept)
+        y = memory.empty((x.size(0), w_out.size(2)), dtype, x.device)
+        kept = memory.empty((x.size(0), hidden_size), dtype, x.device) if keep else None
+        hidden = form.scratch(hidden_size, x, memory) if kept is None else form.chunks(kept)
         weights = w_in.split(form.experts), w_out.split(form.experts)
         for x_c, hidden_c, y_c, w_in_c, w_out_c in zip(
             form.chunks(x), hidden, form.chunks(y), *weights, strict=True
@@ -173,9 +93,14 @@ class FeedForward(torch.autograd.Function):
 
     @staticmethod
     @first_derivative
-    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         """[rows, output_dim] -> the gradients of x, and of w_in and w_out unless taken."""
+        with torch.autocast(grad_y.device.type, enabled=False):
+            return FeedForward.gradients(ctx, grad_y)
+
+    @staticmethod
+    def gradients(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
+        """What ``backward`` returns."""
         x, w_in, w_out, kept = ctx.saved_tensors
         form, memory = ctx.layout, ctx.memory
         to_in, to_out = (
@@ -184,9 +109,9 @@ class FeedForward(torch.autograd.Function):
         )
         dtype, hidden_size = x.dtype, w_in.size(2)
         grad_y = form.pad(grad_y.contiguous(), memory)
-        grad_x = memory.empty(x.shape, dtype)
-        hidden = form.scratch(hidden_size, dtype, memory) if kept is None else form.chunks(kept)
-        grad_hidden = form.scratch(hidden_size, dtype, memory)
+        grad_x = memory.empty(x.shape, dtype, x.device)
+        hidden = form.scratch(hidden_size, x, memory) if kept is None else form.chunks(kept)
+        grad_hidden = form.scratch(hidden_size, x, memory)
         rows = (form.chunks(x), hidden, form.chunks(grad_y), grad_hidden, form.chunks(grad_x))
         weights = (weight.split(form.experts) for weight in (w_in, w_out))
         last = 0
@@ -220,8 +145,10 @@ class Gradient:
 
     def __init__(self, weight: Tensor, receiver: Receiver | None, memory: ReusedMemory) -> None:
         self.receiver, self.memory = receiver, memory
-        self.shape, self.dtype = weight.shape[1:], weight.dtype
-        self.whole = memory.empty(weight.shape, weight.dtype) if receiver is None else None
+        self.shape, self.dtype, self.device = weight.shape[1:], weight.dtype, weight.device
+        self.whole = None
+        if receiver is None:
+            self.whole = memory.empty(weight.shape, weight.dtype, weight.device)
         self.experts_at_once = max(1, NUMBERS_AT_ONCE // max(1, weight[0].numel()))
 
     def zero(self, experts: slice) -> None:
@@ -240,7 +167,7 @@ class Gradient:
             for a_c, b_c in zip(
                 a.split(self.experts_at_once), b.split(self.experts_at_once), strict=True
             ):
-                part = self.memory.empty((len(a_c), *self.shape), self.dtype)
+                part = self.memory.empty((len(a_c), *self.shape), self.dtype, self.device)
                 write_product(a_c, b_c, part)
                 self.receiver(slice(first, first + len(a_c)), part)
                 first += len(a_c)

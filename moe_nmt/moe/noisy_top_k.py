@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from moe_nmt.moe.gate import Gate, GateProjection
-from moe_nmt.moe.routing import Routing, sum_by_expert
+from moe_nmt.moe.routing import Routing, count, sum_by_expert
 
 # Keeps (x Wg - threshold) / std finite where the learned noise has all but vanished.
 SMALLEST_STD = 1e-6
@@ -47,7 +47,7 @@ class NoisyTopKGate(Gate):
             load = probability.new_zeros(self.groups, self.experts).index_add(0, group, probability)
             load = load.flatten()
         else:
-            load = torch.bincount(expert, minlength=self.num_experts).to(gate.dtype)
+            load = count(expert, self.num_experts).to(gate.dtype)
         return Routing(
             token=torch.arange(tokens, device=x.device).repeat_interleave(self.k),
             expert=expert,

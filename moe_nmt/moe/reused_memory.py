@@ -27,11 +27,11 @@ class ReusedMemory:
         # Each block, and the view that keeps it from being handed out.
         self._blocks: list[tuple[mmap.mmap, weakref.ref[memoryview]]] = []
 
-    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """An uninitialised contiguous tensor."""
+    def empty(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """An uninitialised contiguous tensor; off the CPU torch uses memory again by itself."""
         size = math.prod(shape) * dtype.itemsize
-        if size == 0:
-            return torch.empty(shape, dtype=dtype)
+        if size == 0 or device.type != "cpu":
+            return torch.empty(shape, dtype=dtype, device=device)
         with self._lock:
             block = self._free_block(size)
             view = memoryview(block)

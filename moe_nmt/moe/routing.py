@@ -31,7 +31,27 @@ class Routing(NamedTuple):
 
     def tokens_per_expert(self) -> Tensor:
         """Counts the assignments of each expert: [experts] int64."""
-        return torch.bincount(self.expert, minlength=self.num_experts)
+        return count(self.expert, self.num_experts)
+
+
+def count(index: Tensor, number: int) -> Tensor:
+    """How often each of 0 .. number - 1 occurs in ``index``, any int64: [number] int64.
+
+    ``torch.bincount`` would make a GPU wait, twice.
+    """
+    return index.new_zeros(number).scatter_add_(0, index, torch.ones_like(index))
+
+
+def where_true(mask: Tensor, number: int | None = None) -> Tensor:
+    """The indices of the flattened ``mask`` at which it is True, ascending: [number] int64.
+
+    Args:
+        mask: of any shape.
+        number: of them; None: the device is asked, and waited for.
+    """
+    flat = mask.flatten()
+    index = flat.nonzero() if number is None else flat.nonzero_static(size=number)
+    return index.squeeze(1)
 
 
 def sum_by_expert(values: Tensor, expert: Tensor, num_experts: int) -> Tensor:

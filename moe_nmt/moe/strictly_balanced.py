@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from moe_nmt.moe.gate import Gate, GateProjection
-from moe_nmt.moe.routing import Routing, sum_by_expert
+from moe_nmt.moe.routing import Routing, count, sum_by_expert, where_true
 
 
 class StrictlyBalancedGate(Gate):
@@ -50,7 +50,8 @@ class StrictlyBalancedGate(Gate):
         # p renormalised over the kept experts, also where it is too small for a float32.
         lowest = torch.finfo(p.dtype).min
         gates = torch.softmax(logits.masked_fill(~mask, lowest), dim=-1)  # [tokens, experts]
-        token, choice = mask.nonzero(as_tuple=True)  # [assignments] each, ordered by token
+        kept = where_true(mask, self.assignments(tokens))  # [assignments], ordered by token
+        token, choice = kept // self.experts, kept % self.experts
         expert = self.global_expert(choice, group[token])
         gate = gates[token, choice]
         return Routing(
@@ -58,7 +59,7 @@ class StrictlyBalancedGate(Gate):
             expert=expert,
             gate=gate,
             importance=sum_by_expert(gate, expert, self.num_experts),
-            load=torch.bincount(expert, minlength=self.num_experts).to(gate.dtype),
+            load=count(expert, self.num_experts).to(gate.dtype),
             auxiliary_loss=auxiliary_loss,
         )
 
@@ -74,13 +75,22 @@ class StrictlyBalancedGate(Gate):
         Returns:
             [tokens, experts] bool.
         """
-        group_sizes = torch.bincount(group, minlength=self.groups)
-        by_value = p.argsort(dim=0, descending=True, stable=True)  # [tokens, experts]
-        by_group = group[by_value].argsort(dim=0, stable=True)
-        order = by_value.gather(0, by_group)  # per expert: group by group, p descending
+        tokens = p.size(0)
+        group_sizes = count(group, self.groups)
+        order = p.argsort(dim=0, descending=True, stable=True)  # [tokens, experts]
+        if self.groups > 1:  # per expert: group by group, p descending
+            order = order.gather(0, group[order].argsort(dim=0, stable=True))
         start = group_sizes.cumsum(0) - group_sizes  # [groups]
         # Where each token of that order stands within its group.
-        position = torch.arange(p.size(0), device=p.device) - start[group.sort().values]
+        group_in_order = self.group_of_token(group_sizes, tokens)
+        position = torch.arange(tokens, device=p.device) - start[group_in_order]
         rank = torch.empty_like(order).scatter_(0, order, position[:, None].expand_as(order))
         share = (2 * self.k * group_sizes + self.experts) // (2 * self.experts)  # m, [groups]
         return rank < share.clamp_min(1)[group][:, None]
+
+    def assignments(self, tokens: int) -> int | None:
+        """How many the mask keeps, as far as that is known without asking the device."""
+        if not self.training or self.groups > 1 or self.workers.world > 1:
+            return None
+        share = (2 * self.k * tokens + self.experts) // (2 * self.experts)
+        return min(max(share, 1), tokens) * self.experts

@@ -33,6 +33,11 @@ class FusedAdam(FairseqOptimizer):
         self._optimizer = torch.optim.AdamW(params, fused=True, **self.optimizer_config)
 
     @property
+    def supports_flat_params(self) -> bool:
+        """Whether ``--fp16`` may keep all parameters in one tensor: element by element, so yes."""
+        return True
+
+    @property
     def optimizer_config(self) -> dict[str, Any]:
         """Options of torch's optimizer; a checkpoint's values stay, see --optimizer-overrides."""
         return {

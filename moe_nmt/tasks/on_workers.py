@@ -1,9 +1,11 @@
 """Tasks on several workers: each builds its part of the model, and all stay in step."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from fairseq import utils
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
@@ -11,10 +13,12 @@ from fairseq.tasks.fairseq_task import FairseqTask
 from omegaconf import II
 from torch import Tensor
 
-from moe_nmt.distributed import ExpertParallel, Workers
+from moe_nmt.distributed import ExpertParallel, Workers, largest_size
 from moe_nmt.errors import UserError
 from moe_nmt.options import option
 from moe_nmt.training.launch import is_one_of_many, refuse_lone_worker
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -22,7 +26,9 @@ class WorkersConfig(FairseqDataclass):
     """Options of every task of this package."""
 
     expert_parallel_size: int = option(
-        0, "how many workers share one copy of the experts; 0 for all, so that there is one copy"
+        0,
+        "how many workers share one copy of the experts; 0 for as many as can: all of them, unless "
+        "a mixture has fewer experts (or groups of them, which stay together) than workers",
     )
     sharded_checkpoints: bool = option(
         False,
@@ -56,10 +62,25 @@ class OnWorkers(FairseqTask):
             refuse_lone_worker("use torchrun ... $(which fairseq-train) with --user-dir moe_nmt", 1)
             if is_one_of_many():
                 try:
-                    self.workers = ExpertParallel(self.cfg.expert_parallel_size or None)
+                    self.workers = ExpertParallel(self.expert_parallel_size(cfg))
                 except ValueError as error:
                     raise UserError(f"--expert-parallel-size: {error}") from error
         return super().build_model(cfg, from_checkpoint)
+
+    def expert_parallel_size(self, cfg: Any) -> int:
+        """How many workers share one copy of the experts of a model with these options."""
+        if self.cfg.expert_parallel_size:
+            return int(self.cfg.expert_parallel_size)
+        world = dist.get_world_size()
+        experts, groups = getattr(cfg, "experts", world), getattr(cfg, "expert_groups", 1)
+        size = largest_size(world, groups if groups > 1 else experts)
+        if size < world:
+            logger.info(
+                "each copy of the experts is divided among %d of the %d workers: a mixture has "
+                "%d experts in %d groups",
+                *(size, world, experts, groups),
+            )
+        return size
 
     def empty_batch(self) -> dict[str, Any]:
         """A batch of no words, for a worker that has none left while others have."""
@@ -117,7 +138,8 @@ class OnWorkers(FairseqTask):
         """Forward and backward in the chosen precision; logs what was sent."""
 
         def loss_of(model: Any, sample: Any) -> Any:
-            loss, sample_size, log = criterion(model, sample)
+            with self.autocast(model):  # here, as fairseq switches it off round this
+                loss, sample_size, log = criterion(model, sample)
             # An optimizer that updates in the backward pass wants to know what to divide by.
             if getattr(optimizer, "updates_in_backward", False):
                 (total,) = self.workers.sum(loss.detach().new_tensor(float(sample_size)))
@@ -125,10 +147,9 @@ class OnWorkers(FairseqTask):
             return loss, sample_size, log
 
         self.workers.bytes_sent = 0
-        with self.autocast(model):
-            loss, sample_size, log = super().train_step(
-                sample, model, loss_of, optimizer, *args, **kwargs
-            )
+        loss, sample_size, log = super().train_step(
+            sample, model, loss_of, optimizer, *args, **kwargs
+        )
         self.last_loss = log.get("nll_loss", loss)
         if is_one_of_many():
             log["bytes_sent"] = self.workers.bytes_sent

@@ -219,6 +219,14 @@ RULES = [
         "out",
     ),
     Rule(
+        lambda cfg: (
+            value(cfg.optimizer, "_name") == "fused_adam"
+            and (cfg.common.memory_efficient_fp16 or cfg.common.memory_efficient_bf16)
+        ),
+        "--optimizer fused_adam would keep its moments in half precision under "
+        "--memory-efficient-fp16 and --memory-efficient-bf16: take --optimizer adam, or --fp16",
+    ),
+    Rule(
         lambda cfg: cfg.common.amp and cfg.common.cpu,
         "--amp does nothing on a CPU: take --precision bf16, or leave it out",
     ),

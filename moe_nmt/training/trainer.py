@@ -52,6 +52,7 @@ REFUSED: dict[str, Callable[[Any], bool]] = {
     "--ddp-backend fully_sharded": (
         lambda cfg: cfg.distributed_training.ddp_backend == "fully_sharded"
     ),
+    "--amp": lambda cfg: cfg.common.amp,  # workers would leave out updates apart
     "--fp16 without --fp16-no-flatten-grads": (
         lambda cfg: (
             cfg.common.fp16

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
+from small_models import dictionary
 from torch import Tensor, nn
 from worker_pool import WorkerPool
 
@@ -16,11 +18,18 @@ from moe_nmt.distributed import (
     OptimizerState,
     Shard,
     Workers,
+    largest_size,
     total_norm,
     whole_parameters,
     whole_shapes,
 )
+from moe_nmt.models.architectures import ARCHITECTURES, TRANSLATION_MODELS
+from moe_nmt.models.config import GNMTMoEConfig, LSTMMoELanguageModelConfig
 from moe_nmt.moe import Experts, build_mixture_of_experts
+from moe_nmt.tasks.expert_parallel_translation import (
+    ExpertParallelTranslationConfig,
+    ExpertParallelTranslationTask,
+)
 from moe_nmt.training.launch import lost_another
 from moe_nmt.training.trainer import ExpertTrainer, rescale
 
@@ -33,6 +42,39 @@ def worker_at(place: int, size: int) -> ExpertParallel:
     workers = ExpertParallel.__new__(ExpertParallel)
     workers.place, workers.size = place, size
     return workers
+
+
+@pytest.mark.parametrize(
+    ("workers", "parts", "size"),
+    [(1, 4, 1), (4, 4, 4), (4, 2, 2), (6, 5, 3), (64, 16, 16), (32, 12, 8), (7, 6, 1)],
+)
+def test_as_many_workers_share_the_experts_as_can(workers: int, parts: int, size: int) -> None:
+    assert largest_size(workers, parts) == size
+
+
+@pytest.mark.parametrize("world", [8, 32, 64])
+@pytest.mark.parametrize("arch", [name for name in ARCHITECTURES if "moe" in name])
+def test_every_architecture_has_its_shards(
+    arch: str, world: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world)
+    options = (
+        GNMTMoEConfig(**ARCHITECTURES[arch])
+        if arch in TRANSLATION_MODELS
+        else (LSTMMoELanguageModelConfig(**ARCHITECTURES[arch]))
+    )
+    words = dictionary()
+    task = ExpertParallelTranslationTask(
+        OmegaConf.structured(ExpertParallelTranslationConfig()), words, words
+    )
+    size = task.expert_parallel_size(options)
+    assert world % size == 0
+    groups = options.expert_groups
+    indivisible = options.experts // groups if groups > 1 else 1
+    shards = [worker_at(place, size).shard(options.experts, indivisible) for place in range(size)]
+    assert sum(shard.size for shard in shards) == options.experts
+    assert all(shard.size for shard in shards)
+    assert size == world or size > min(options.experts // indivisible, world) // 2
 
 
 @pytest.mark.parametrize("indivisible", [1, 3])

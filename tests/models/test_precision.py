@@ -1,12 +1,20 @@
 """bf16 matrix products: close to fp32, with fp32 parameters, gates and losses."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 from small_models import MIXTURES, build, collate, dictionary, sentences, task_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.optim.fused_adam import FusedAdam
+from moe_nmt.tasks.expert_parallel_translation import (
+    ExpertParallelTranslationConfig,
+    ExpertParallelTranslationTask,
+)
 
 
 def step(model: GNMTMoEModel, enabled: bool) -> tuple[Tensor, Tensor]:
@@ -36,3 +44,43 @@ def test_training_in_bf16_is_close_to_fp32(mixture: str, feed: str) -> None:
     assert loss_in_bf16.item() == pytest.approx(loss.item(), rel=0.02)
     difference = (gradient_in_bf16 - gradient).norm() / gradient.norm()
     assert difference < 0.05
+
+
+def test_lstms_cast_for_good_have_their_weights_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """cuDNN would copy them at every step otherwise."""
+    model = build(encoder_bidirectional=True)
+    flattened = set()
+
+    def note(layer: nn.LSTM) -> None:
+        assert layer.weight_hh_l0.dtype == torch.bfloat16
+        flattened.add(layer)
+
+    monkeypatch.setattr(nn.LSTM, "flatten_parameters", note)
+    model.to_bfloat16()
+    assert flattened == {module for module in model.modules() if isinstance(module, nn.LSTM)}
+
+
+def test_the_task_chooses_the_precision_where_fairseq_has_switched_it_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """fairseq enters autocast(enabled=False) of the GPU; here, so, of the CPU."""
+    monkeypatch.setattr(
+        torch.cuda.amp, "autocast", lambda enabled: torch.autocast("cpu", enabled=enabled)
+    )
+    words = dictionary()
+    options = OmegaConf.structured(ExpertParallelTranslationConfig(precision="bf16"))
+    task = ExpertParallelTranslationTask(options, words, words)
+    model = build().train()
+    batch = collate(sentences(5, 3), sentences(6, 4, seed=2))
+    criterion = BalancedCrossEntropy(task, 0.1, 0.01, 0.01, 0, False)
+    seen: list[bool] = []
+    hook = model.register_forward_pre_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    optimizer = FusedAdam(
+        SimpleNamespace(lr=[0.1], beta1=0.9, beta2=0.99, epsilon=1e-8, weight_decay=0.0),
+        model.parameters(),
+    )
+    task.train_step(batch, model, criterion, optimizer, 1)
+    hook.remove()
+    assert seen == [True]

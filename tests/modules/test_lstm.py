@@ -150,3 +150,21 @@ def test_the_weights_of_the_original_can_change():
     fused, _ = layer(torch.cat([x, x]), state)
     step, _ = layer(x, state)
     assert_all_close([step], [fused[:1]])
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 3), st.booleans())
+@randomly
+def test_casting_weights_changes_nothing_but_the_precision(time, batch, dim, more_cells, started):
+    layer = lstm(dim, dim + more_cells, dim)
+    randomise(layer, 0)
+    x = draw(time, batch, dim)
+    state = (draw(1, batch, dim), draw(1, batch, dim + more_cells)) if started else None
+    y, (hidden, cell) = torch.nn.LSTM.forward(layer, x, state)
+    same, (same_hidden, same_cell) = layer.in_precision(x, state, torch.float32)
+    leaves = [x, *layer.parameters()]
+    assert_all_close([same, same_hidden, same_cell], [y, hidden, cell])
+    assert_all_close(gradients([same, same_cell], leaves), gradients([y, cell], leaves))
+
+    half, (half_hidden, half_cell) = layer.in_precision(x, state, torch.bfloat16)
+    assert {half.dtype, half_hidden.dtype, half_cell.dtype} == {torch.bfloat16}
+    assert_all_close([half, half_cell], [y, cell], rtol=0.05, atol=0.05)

@@ -9,8 +9,9 @@ from module_checks import draw, is_token, randomise, randomly
 from module_references import double_weights, run_lstm
 
 from moe_nmt.modules.lstm import BidirectionalLSTM, lstm
-from moe_nmt.modules.stack import NamedMixture, RecurrentStack, ResidualMixture, token_index
+from moe_nmt.modules.stack import NamedMixture, RecurrentStack, ResidualMixture
 from moe_nmt.moe import build_mixture_of_experts
+from moe_nmt.moe.routing import where_true
 
 DIM, CELLS, EXPERTS, K = 4, 6, 5, 2
 
@@ -157,7 +158,7 @@ def test_dropout_falls_on_the_output_of_every_layer_and_mixture():
 def test_a_mixture_adds_between_zero_and_one():
     layer = ResidualMixture("mixture", build_mixture_of_experts(DIM, 8, EXPERTS, K), 0.0)
     x, mask = draw(4, 2, DIM, seed=1), is_token([4, 3])
-    index = token_index(mask, None)
+    index = where_true(mask)
     y, routing = layer(x, index)
     added = (y - x)[mask]
     assert ((added > 0) & (added < 1)).all()
@@ -174,7 +175,7 @@ def test_tokens_are_found_alike_whether_they_were_counted_or_not():
             time * len(lengths) + i for time in range(4) for i, n in enumerate(lengths) if time < n
         ]
         for count in (None, sum(lengths)):
-            assert token_index(mask, count).tolist() == expected
+            assert where_true(mask, count).tolist() == expected
 
 
 @pytest.mark.parametrize("mode", ["cast", "autocast"])

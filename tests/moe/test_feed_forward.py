@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moe_checks import randomly, seeds, tokens_like
 
-from moe_nmt.moe import Experts, feed_forward
-from moe_nmt.moe.feed_forward import layout
+from moe_nmt.moe import Experts, chunks, feed_forward
+from moe_nmt.moe.chunks import layout
 from moe_nmt.moe.reused_memory import ReusedMemory
 
 counts_of_experts = st.lists(st.integers(0, 12), min_size=1, max_size=9)
@@ -34,7 +34,7 @@ costs = pytest.mark.parametrize("worth", [0, 5, 10**6])
 @costs
 @pytest.mark.parametrize("recompute", [False, True])
 def test_formula_and_gradients(worth, recompute, monkeypatch):
-    monkeypatch.setattr(feed_forward, "MULTIPLY_ADDS_PER_CHUNK", worth * 60)
+    monkeypatch.setattr(chunks, "MULTIPLY_ADDS_PER_CHUNK", worth * 60)
 
     @given(counts_of_experts, seeds)
     @randomly
@@ -77,7 +77,7 @@ def test_gradcheck():
 @randomly
 def test_layout_pads_every_expert_of_a_chunk_to_its_busiest(worth, counts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feed_forward, "MULTIPLY_ADDS_PER_CHUNK", worth)
+        patch.setattr(chunks, "MULTIPLY_ADDS_PER_CHUNK", worth)
         form = layout(torch.tensor(counts), 1)
     assert sum(form.experts) == len(counts)
     start = row = 0

@@ -11,7 +11,7 @@ from moe_nmt.moe.reused_memory import ReusedMemory
 
 
 def take(memory, *shape, dtype=torch.float32):
-    return memory.empty(shape, dtype)
+    return memory.empty(shape, dtype, torch.device("cpu"))
 
 
 def test_memory_without_a_user_is_handed_out_again():
@@ -73,7 +73,7 @@ def test_a_gradient_is_taken_over_without_a_copy():
         @staticmethod
         def backward(ctx, grad):
             (x,) = ctx.saved_tensors
-            out = memory.empty(x.shape, x.dtype)
+            out = memory.empty(x.shape, x.dtype, x.device)
             places.append(out.data_ptr())
             return torch.mul(2 * grad, x, out=out)
 

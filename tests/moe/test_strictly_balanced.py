@@ -153,3 +153,11 @@ def test_improbable_experts_share_a_token_by_their_logits():
     with torch.autograd.set_detect_anomaly(True):
         x.requires_grad_()
         assert gradients([gate(x).gate], [x])[0][1].abs().sum() > 0.1
+
+
+@given(sizes(), seeds)
+@randomly
+def test_the_number_of_assignments_is_known_before_they_are(size, seed):
+    gate, x = build(*size, seed)
+    assert len(gate(x).expert) == gate.assignments(len(x))
+    assert gate.eval().assignments(len(x)) is None

@@ -77,3 +77,8 @@ def test_clipping_counts_the_experts(limit: float, name: str) -> None:
     scale = 0.5 if limit == 2.5 else 1.0
     assert dense.grad.item() == pytest.approx(3.0 * scale, rel=1e-5)
     assert expert.grad.item() == pytest.approx(-4.0 * scale, rel=1e-5)
+
+
+def test_half_precision_may_keep_all_parameters_in_one_tensor() -> None:
+    """What fairseq asks for its --fp16; tests/gpu trains with it."""
+    assert build(torch.nn.Parameter(torch.ones(1))).supports_flat_params

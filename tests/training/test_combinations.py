@@ -43,6 +43,7 @@ WRONG: dict[str, list[str]] = {
         *("--experts-precision", "bf16", "--optimizer", "factored_experts", "--bf16"),
     ],
     "--precision bf16 does not go with": ["--precision", "bf16", "--bf16"],
+    "would keep its moments in half precision": ["--memory-efficient-bf16"],
     "--amp does nothing on a CPU": ["--amp"],
 }
 
