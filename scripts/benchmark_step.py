@@ -33,12 +33,14 @@ from moe_nmt.files.tables import markdown
 from moe_nmt.models.architectures import ARCHITECTURES, TRANSLATION_MODELS
 from moe_nmt.models.config import GNMTMoEConfig
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.optim.factored_experts import FactoredExpertsConfig
 from moe_nmt.optim.fused_adam import FusedAdamConfig
 from moe_nmt.tasks.expert_parallel_translation import (
     ExpertParallelTranslationConfig,
     ExpertParallelTranslationTask,
 )
 
+OPTIMIZERS = {"fused_adam": FusedAdamConfig, "factored_experts": FactoredExpertsConfig}
 PACKAGE = str(Path(__file__).resolve().parent.parent / "moe_nmt")
 
 
@@ -61,9 +63,11 @@ class Step:
         self.criterion = BalancedCrossEntropy(
             SimpleNamespace(target_dictionary=words), 0.1, 0.01, 0.01, 0, False
         )
-        adam = OmegaConf.structured(FusedAdamConfig(lr=[0.001]))
-        adam._name = "fused_adam"
-        self.optimizer = optim.build_optimizer(adam, list(self.model.parameters()))
+        settings = OPTIMIZERS[options.optimizer](lr=[0.001])
+        if options.update_experts_in_backward:
+            settings.update_experts_in_backward = True
+        settings = OmegaConf.create({**vars(settings), "_name": options.optimizer})
+        self.optimizer = optim.build_optimizer(settings, list(self.model.parameters()))
         self.batches = [self.batch(words, options) for _ in range(4)]
         self.number = 0
 
@@ -186,6 +190,8 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16"], default=["fp32"])
     parser.add_argument("--model", nargs="+", default=[], metavar="NAME=VALUE", help="its options")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="fused_adam")
+    parser.add_argument("--update-experts-in-backward", action="store_true")
     parser.add_argument("--vocabulary", type=int, default=8000)
     parser.add_argument("--sentences", type=int, default=64, help="of a batch")
     parser.add_argument("--length", type=int, default=32, help="words of a sentence")
@@ -193,6 +199,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
+    if args.update_experts_in_backward and args.optimizer != "factored_experts":
+        parser.error("--update-experts-in-backward needs --optimizer factored_experts")
     logging.disable(logging.INFO)
 
     results = [measure(arch, p, args) for arch in args.arch for p in args.precision]

@@ -15,6 +15,16 @@ ROWS_PER_CHUNK = 256  # at most, where it has several experts: to stay in the ca
 # The same of a GPU, which starts a kernel in some 5 microseconds and has no such cache.
 GPU_MULTIPLY_ADDS_PER_CHUNK = 300_000_000
 GPU_ROWS_PER_CHUNK = 1 << 20
+# Numbers of experts' matrices that are written or updated at once: to stay in the cache, and on a
+# GPU to take little memory.
+NUMBERS_AT_ONCE = 1 << 19
+GPU_NUMBERS_AT_ONCE = 1 << 26
+
+
+def experts_at_once(weight: Tensor) -> int:
+    """How many experts' matrices to work on at a time, of weights [experts, in, out]."""
+    numbers = NUMBERS_AT_ONCE if weight.device.type == "cpu" else GPU_NUMBERS_AT_ONCE
+    return max(1, numbers // max(1, weight[0].numel()))
 
 
 class Layout(NamedTuple):

@@ -15,11 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moe_nmt.moe.chunks import layout
+from moe_nmt.moe.chunks import experts_at_once, layout
 from moe_nmt.moe.first_derivative import first_derivative
 from moe_nmt.moe.reused_memory import ReusedMemory
-
-NUMBERS_AT_ONCE = 1 << 19  # of a gradient that is handed over: to stay in the cache
 
 # Takes the gradient [experts, in, out] of the weights of some experts, in their precision; it may
 # change both from then on.  None: the gradient is zero.  All experts come, in their order.
@@ -149,7 +147,7 @@ class Gradient:
         self.whole = None
         if receiver is None:
             self.whole = memory.empty(weight.shape, weight.dtype, weight.device)
-        self.experts_at_once = max(1, NUMBERS_AT_ONCE // max(1, weight[0].numel()))
+        self.experts_at_once = experts_at_once(weight)
 
     def zero(self, experts: slice) -> None:
         """Some experts have none."""

@@ -23,6 +23,7 @@ import torch
 from fairseq.optim import register_optimizer
 from torch import Tensor
 
+from moe_nmt.moe.chunks import experts_at_once
 from moe_nmt.moe.workers import shard_of
 from moe_nmt.optim.fused_adam import FusedAdam, FusedAdamConfig
 from moe_nmt.optim.stochastic_rounding import round_stochastically
@@ -30,7 +31,6 @@ from moe_nmt.options import option
 
 LEAST = 1e-30  # added to squared gradients: an expert without tokens stays where it is
 LIMIT = 1.0  # of an update's root mean square, in learning rates
-CHUNK = 1 << 19  # numbers of the experts that are updated at once, to stay in the cache
 
 
 class AdamWithFactoredExperts(torch.optim.AdamW):
@@ -51,7 +51,7 @@ class AdamWithFactoredExperts(torch.optim.AdamW):
         for parameter, gradient in zip(experts, gradients, strict=True):
             if gradient is not None:
                 parameter.grad = gradient
-                size = max(1, CHUNK // parameter[0].numel())
+                size = experts_at_once(parameter)
                 for first in range(0, len(parameter), size):
                     some = slice(first, first + size)
                     self.update_experts(parameter, some, gradient[some])

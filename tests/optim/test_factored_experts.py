@@ -8,8 +8,7 @@ from fairseq import optim
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from moe_nmt.moe import Experts, feed_forward
-from moe_nmt.optim import factored_experts
+from moe_nmt.moe import Experts, chunks
 from moe_nmt.optim.factored_experts import FactoredExperts
 
 RATE, BETA2 = 0.1, 0.9
@@ -53,7 +52,7 @@ def slow_update(gradients: list[Tensor]) -> Tensor:
 def test_steps_follow_the_formula(
     decay: float, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(factored_experts, "CHUNK", chunk)
+    monkeypatch.setattr(chunks, "NUMBERS_AT_ONCE", chunk)
     experts = Experts(5, 3, 4)
     expected = experts.w_in.detach().clone()
     optimizer = build(*experts.parameters(), decay=decay)
@@ -131,7 +130,7 @@ def test_updates_in_the_backward_pass_are_those_after_it(
     depth: int, recompute: bool, is_bf16: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bit for bit; no gradient of all experts is ever there, nor left over."""
-    monkeypatch.setattr(feed_forward, "NUMBERS_AT_ONCE", at_once)
+    monkeypatch.setattr(chunks, "NUMBERS_AT_ONCE", at_once)
     torch.manual_seed(3)
     after = Experts(6, 4, 8, recompute, depth=depth)
     within = deepcopy(after)
