@@ -66,8 +66,8 @@ class Step:
         settings = OPTIMIZERS[options.optimizer](lr=[0.001])
         if options.update_experts_in_backward:
             settings.update_experts_in_backward = True
-        settings = OmegaConf.create({**vars(settings), "_name": options.optimizer})
-        self.optimizer = optim.build_optimizer(settings, list(self.model.parameters()))
+        named = OmegaConf.create({**vars(settings), "_name": options.optimizer})
+        self.optimizer = optim.build_optimizer(named, list(self.model.parameters()))
         self.batches = [self.batch(words, options) for _ in range(4)]
         self.number = 0
 
