@@ -75,7 +75,8 @@ class LanguageModelDecoder(RecurrentDecoder):
             src_lengths: not needed; fairseq passes it.
             words: how many of whole sequences' tokens are no padding, if it is known.
             goes_on: each row goes on with the text of that row of the batch before, as
-                ``tasks.streams`` has it; False: it begins, but the next batch may go on with it.
+                ``tasks.streams`` has it, or begins where nothing was carried; False: it begins, but
+                the next batch may go on with it.
 
         Returns:
             [batch, time, words], or [batch, time, dim] features; and ``attn``, which there is
@@ -85,7 +86,7 @@ class LanguageModelDecoder(RecurrentDecoder):
         if incremental_state is not None:
             prev_output_tokens = prev_output_tokens[:, -1:]
             state = self.get_state(incremental_state)
-        elif goes_on:
+        elif goes_on and self.training in self.carried:
             state = self.state_of_rows(prev_output_tokens.size(0))
         output = self.decode(prev_output_tokens, state, words)
         if incremental_state is not None:

@@ -1,11 +1,13 @@
 """Language modelling for models whose experts may live on several workers."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.logging import metrics
@@ -21,6 +23,8 @@ from moe_nmt.options import option
 from moe_nmt.tasks.on_workers import OnWorkers, WorkersConfig
 from moe_nmt.tasks.streams import Streams
 from moe_nmt.training.launch import is_one_of_many
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -46,6 +50,7 @@ class ExpertParallelLanguageModelingTask(OnWorkers, LanguageModelingTask):
         super().__init__(cfg, *args, **kwargs)
         self.cfg = cfg  # fairseq's task is of the older kind, which calls its options args
         self.carried: dict[bool, Any] = {}  # the model's
+        self.carried_by_worker: list[Any] = []  # its training state of each one's streams
         self.counted_words = counted_words(self.dictionary)
         if cfg.carry_state and str(cfg.sample_break_mode) != "none":
             raise UserError(
@@ -119,17 +124,35 @@ class ExpertParallelLanguageModelingTask(OnWorkers, LanguageModelingTask):
                 "word_ppl", lambda meters: utils.get_perplexity(meters["word_nll_loss"].avg)
             )
 
+    def consolidate(self) -> None:
+        """Collects the state that each worker carries."""
+        own = [tuple(tensor.cpu() for tensor in layer) for layer in self.carried.get(True, [])]
+        self.carried_by_worker = [own]
+        if self.cfg.carry_state and is_one_of_many():
+            self.carried_by_worker = [own] * dist.get_world_size()
+            dist.all_gather_object(self.carried_by_worker, own)
+
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the task: its vocabulary; on one worker the state carried."""
+        """What a checkpoint keeps of the task: its vocabulary, and the state carried."""
         state: dict[str, Any] = {"words": fingerprint(self.dictionary)}
-        if self.carried.get(True) and not is_one_of_many():
-            state["carried"] = [tuple(layer) for layer in self.carried[True]]
+        if any(self.carried_by_worker):
+            state["carried"] = self.carried_by_worker
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuses a checkpoint of another vocabulary; goes on where its training was."""
-        if "carried" in state_dict:
-            self.carried[True] = [LSTMState(*layer) for layer in state_dict["carried"]]
+        if self.has_trainer and self.cfg.carry_state and "carried" in state_dict:
+            then = len(state_dict["carried"])
+            rank, workers = (dist.get_rank(), dist.get_world_size()) if is_one_of_many() else (0, 1)
+            if then == workers:
+                if own := state_dict["carried"][rank]:
+                    self.carried[True] = [LSTMState(*layer) for layer in own]
+            else:
+                logger.warning(
+                    "the streams of text start anew: the checkpoint has the state of %d workers' "
+                    "streams, and here are %d workers",
+                    *(then, workers),
+                )
         now = fingerprint(self.dictionary)
         if state_dict.get("words", now) != now:
             raise UserError(

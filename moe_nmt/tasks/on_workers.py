@@ -82,6 +82,9 @@ class OnWorkers(FairseqTask):
             )
         return size
 
+    def consolidate(self) -> None:
+        """Prepares ``state_dict``; all workers call it before the first of them saves."""
+
     def empty_batch(self) -> dict[str, Any]:
         """A batch of no words, for a worker that has none left while others have."""
         padding = torch.full((1, 1), self.source_dictionary.pad())

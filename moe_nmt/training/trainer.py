@@ -226,6 +226,8 @@ class ExpertTrainer(Trainer):
             # mistake is no crash
             raise error
         super().consolidate_optimizer()
+        if hasattr(self.task, "consolidate"):
+            self.task.consolidate()
         if self.is_sharded:
             self.experts_folder = self.write_own_experts()
             return

@@ -150,7 +150,7 @@ def test_a_training_that_goes_on_is_bit_exact(break_mode: str, text: Path, tmp_p
         torch.testing.assert_close(one[part], other[part], rtol=0, atol=0)
     if break_mode == "carry":
         carried = [state["task_state"]["carried"] for state in (one, other)]
-        assert [tensor.shape for layer in carried[0] for tensor in layer] == [(1, 16, 32)] * 4
+        assert [tensor.shape for layer in carried[0][0] for tensor in layer] == [(1, 16, 32)] * 4
         torch.testing.assert_close(*carried, rtol=0, atol=0)
 
 
