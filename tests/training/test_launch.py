@@ -76,7 +76,10 @@ def outcome(rank: int, arguments: list[str], nan_at: int | None = None) -> str:
     ("options", "message"),
     [
         (["--expert-parallel-size", "3"], "--expert-parallel-size: 2 workers cannot be divided"),
-        (["--experts", "1", "--k", "1"], "1 experts cannot be divided among 2 workers"),
+        (
+            ["--experts", "1", "--k", "1", "--expert-parallel-size", "2"],
+            "1 experts cannot be divided among 2 workers",
+        ),
         (["--store-ema"], "--store-ema does not work on several workers"),
         (
             ["--task", "translation", "--left-pad-source"],
