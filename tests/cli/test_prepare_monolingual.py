@@ -111,6 +111,25 @@ def test_a_file_without_text(folder: Path) -> None:
         main([*TEXT[:5], "--valid", "empty.en", *SMALL])
 
 
+def test_what_was_lost_is_told_of_sentences(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.en").write_text("\n" * 20 + "".join(f"line {n} of them\n" for n in range(30)))
+    main([*TEXT, *SMALL])
+    told = capsys.readouterr()
+    assert "20 of the 50 lines of a (40%) are gone as empty: a sentence has no text" in (
+        told.out + told.err
+    )
+    assert " side" not in told.err
+
+
+def test_nothing_left_names_the_limits_of_one_language(folder: Path) -> None:
+    Path("a.en").write_text("a much too long line of words\n" * 9)
+    with pytest.raises(SystemExit) as stop:
+        main([*TEXT[:4], *TEXT[5:], *SMALL, "--max-words", "2"])
+    assert str(stop.value.code).endswith("are the files text in UTF-8, and --max-words right?")
+
+
 def test_a_folder_of_a_pair_is_not_taken(folder: Path) -> None:
     main([*TEXT, *SMALL])
     for name in ("b.en", "b.de", "c.en", "c.de"):

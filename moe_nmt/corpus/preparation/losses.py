@@ -13,21 +13,29 @@ MUCH = 0.2  # of the pairs of a corpus
 DUPLICATE = "duplicate"
 
 HINTS = {
-    "not UTF-8": "a side is in another encoding; convert the files, with iconv, say",
-    "empty": "a side has no text; are the files translations of each other line by line?",
-    "too long": "a side has more than {max_words} words or {max_characters} characters; is there "
+    "not UTF-8": "{side} is in another encoding; convert the files, with iconv, say",
+    "empty": "{side} has no text{translations}",
+    "too long": "{side} has more than {max_words} words or {max_characters} characters; is there "
     "one sentence a line? --max-words and --max-characters allow more",
-    "ratio": "one side has more than {max_ratio:g} times the words of the other; are the files "
-    "translations of each other line by line? --max-ratio allows more",
-    "language": "a side is surely in another language; are the files in the right order, source "
-    "before target? Without --identify-languages the pairs stay",
-    "held out": "a side is a sentence of a dev or test set; were these taken from the training "
+    "ratio": "one side has more than {max_ratio:g} times the words of the other{translations} "
+    "--max-ratio allows more",
+    "language": "{side} is surely in another language{order} Without --identify-languages the "
+    "{unit} stay",
+    "held out": "{side} is also in a dev or test set; were these taken from the training "
     "text, or is one file named for both?",
-    DUPLICATE: "both sides have occurred before, in this text or an earlier one; is a text named "
-    "twice?",
+    DUPLICATE: "{both} occurred before, in this text or an earlier one; is a text named twice?",
     "copied": "both sides are the same; is one file a copy of the other, or not translated? "
     "These pairs stay, and teach a model to copy",
 }
+
+# What the hints call it.
+OF_PAIRS = {
+    "side": "a side",
+    "both": "both sides have",
+    "translations": "; are the files translations of each other line by line?",
+    "order": "; are the files in the right order, source before target?",
+}
+OF_SENTENCES = {"side": "a sentence", "both": "a sentence has", "translations": "", "order": "."}
 
 
 def losses(name: str, counts: Mapping[str, int], settings: Settings) -> Iterator[str]:
@@ -42,7 +50,10 @@ def losses(name: str, counts: Mapping[str, int], settings: Settings) -> Iterator
         taken, pairs = counts.get(reason, 0), counts["pairs"]
         if taken > MUCH * pairs:
             share = f"{taken:,} of the {pairs:,} {settings.unit} of {name} ({taken / pairs:.0%})"
+            words = OF_PAIRS if settings.is_parallel else OF_SENTENCES
             limits = hint.format(
+                **words,
+                unit=settings.unit,
                 max_words=settings.max_words,
                 max_characters=settings.max_characters,
                 max_ratio=settings.max_ratio,

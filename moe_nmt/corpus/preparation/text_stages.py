@@ -151,9 +151,10 @@ def merge_stage(work: Preparation) -> None:
             found = ", ".join(
                 f"{taken[reason]} {reason}" for reason in filters_of(work.facts) if taken[reason]
             )
+            limits = "--max-words and --max-ratio" if work.settings.is_parallel else "--max-words"
             raise UserError(
                 f"the filters left none of {taken['pairs']} training {unit} ({found}): "
-                "are the files text in UTF-8, and --max-words and --max-ratio right?"
+                f"are the files text in UTF-8, and {limits} right?"
             )
         return dict(zip(names, kept, strict=True))
 
