@@ -38,4 +38,4 @@ class RecurrentModel(BaseFairseqModel):
                 parameter.data = parameter.data.to(torch.bfloat16)
         for module in self.modules():
             if isinstance(module, nn.LSTM):
-                module.flatten_parameters()  # else cuDNN puts them side by side at every step
+                module.flatten_parameters()

@@ -7,7 +7,7 @@ LSTM meets a sentence's padding only after its last token.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -55,14 +55,8 @@ class LSTM(nn.LSTM):
     def in_precision(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None, dtype: torch.dtype
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """``forward`` in half precision; autocast on a GPU would take float16, whatever its own is.
-
-        The cast weights lie side by side, as cuDNN wants them, in the order it has.
-        """
-        weights = self.all_weights[0]
-        buffer = torch.cat([weight.flatten() for weight in weights]).to(dtype)
-        parts = buffer.split([weight.numel() for weight in weights])
-        cast = [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
+        """``forward`` in half precision; on a GPU autocast would always take float16."""
+        cast = side_by_side(self.all_weights[0], dtype)
         if state is None:
             hidden = x.new_zeros(1, x.size(1), self.proj_size or self.hidden_size)
             state = hidden, x.new_zeros(1, x.size(1), self.hidden_size)
@@ -73,6 +67,17 @@ class LSTM(nn.LSTM):
                 x.to(dtype), state, cast, True, 1, 0.0, self.training, False, False
             )
         return y, (hidden, cell)
+
+    def flatten_parameters(self) -> None:
+        """Lays the weights side by side on a GPU, else cuDNN does it at every step.
+
+        torch leaves out those in bfloat16.
+        """
+        super().flatten_parameters()
+        weights = self._flat_weights
+        if weights[0].is_cuda and weights[0].dtype == torch.bfloat16:
+            for weight, part in zip(weights, side_by_side(weights, weights[0].dtype), strict=True):
+                weight.data = part.detach()
 
     def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
         """A step's matrix products: [batch, input_dim], [batch, dim] -> [batch, 4 * cells]."""
@@ -85,6 +90,14 @@ class LSTM(nn.LSTM):
     def projections(self) -> list[Tensor]:
         """One matrix [dim, cells], or none."""
         return list(self.all_weights[0][4:])
+
+
+def side_by_side(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """The same weights in one buffer, matrices before biases as cuDNN has them; differentiable."""
+    order = sorted(range(len(weights)), key=lambda i: weights[i].dim(), reverse=True)
+    buffer = torch.cat([weights[i].flatten() for i in order]).to(dtype)
+    parts = dict(zip(order, buffer.split([weights[i].numel() for i in order]), strict=True))
+    return [parts[i].view_as(weight) for i, weight in enumerate(weights)]
 
 
 def lstm_update(

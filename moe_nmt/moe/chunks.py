@@ -109,7 +109,8 @@ def layout(tokens_per_expert: Tensor, work_per_row: int) -> Layout:
     empty = height_of_expert - torch.tensor(counts)  # [experts], rows of padding
     if not empty.any():
         return Layout(experts, heights, None)
-    padding_before = (empty.cumsum(0) - empty).to(tokens_per_expert.device)  # [experts]
+    padding_before = empty.cumsum(0) - empty  # [experts]
+    padding_before = padding_before.to(tokens_per_expert.device, non_blocking=True)
     rows = sum(counts)
     shift = padding_before.repeat_interleave(tokens_per_expert, output_size=rows)  # [rows]
     return Layout(experts, heights, torch.arange(rows, device=shift.device) + shift)

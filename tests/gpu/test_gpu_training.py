@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
 ]
 
+LOSS_OF_CHANCE = 11.0  # bits, of some 2000 words
 WAYS = {
     "fp32": [],
     "bf16": ["--precision", "bf16"],
@@ -32,11 +33,11 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_the_loss_falls(way: str, binarised: Path, tmp_path: Path) -> None:
     options = ["--max-update", "60", "--no-epoch-checkpoints", *WAYS[way]]
-    done = run("fairseq-train", *training(binarised, tmp_path, *options))
+    arguments = [option for option in training(binarised, tmp_path, *options) if option != "--cpu"]
+    done = run("fairseq-train", *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
-    state = read(tmp_path / "checkpoint_last.pt")
-    meters = dict(state["extra_state"]["metrics"]["valid"])
-    assert 0 < state["extra_state"]["val_loss"] < 11, meters
+    extra_state = read(tmp_path / "checkpoint_last.pt")["extra_state"]
+    assert 0 < extra_state["val_loss"] < LOSS_OF_CHANCE - 2
 
 
 @pytest.mark.parametrize("started", [False, True])

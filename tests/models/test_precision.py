@@ -6,10 +6,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from small_models import MIXTURES, build, collate, dictionary, sentences, task_of
-from torch import Tensor, nn
+from torch import Tensor
 
 from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.modules.lstm import LSTM
 from moe_nmt.optim.fused_adam import FusedAdam
 from moe_nmt.tasks.expert_parallel_translation import (
     ExpertParallelTranslationConfig,
@@ -53,13 +54,13 @@ def test_lstms_cast_for_good_have_their_weights_side_by_side(
     model = build(encoder_bidirectional=True)
     flattened = set()
 
-    def note(layer: nn.LSTM) -> None:
+    def note(layer: LSTM) -> None:
         assert layer.weight_hh_l0.dtype == torch.bfloat16
         flattened.add(layer)
 
-    monkeypatch.setattr(nn.LSTM, "flatten_parameters", note)
+    monkeypatch.setattr(LSTM, "flatten_parameters", note)
     model.to_bfloat16()
-    assert flattened == {module for module in model.modules() if isinstance(module, nn.LSTM)}
+    assert flattened == {module for module in model.modules() if isinstance(module, LSTM)}
 
 
 def test_the_task_chooses_the_precision_where_fairseq_has_switched_it_off(

@@ -15,6 +15,7 @@ from moe_nmt.modules.lstm import (
     LSTMState,
     lstm,
     reverse,
+    side_by_side,
     with_constant_weights,
 )
 
@@ -168,3 +169,16 @@ def test_casting_weights_changes_nothing_but_the_precision(time, batch, dim, mor
     half, (half_hidden, half_cell) = layer.in_precision(x, state, torch.bfloat16)
     assert {half.dtype, half_hidden.dtype, half_cell.dtype} == {torch.bfloat16}
     assert_all_close([half, half_cell], [y, cell], rtol=0.05, atol=0.05)
+
+
+def test_weights_side_by_side_are_one_buffer_matrices_first():
+    weights = lstm(3, 8, 5).all_weights[0]
+    parts = side_by_side(weights, torch.bfloat16)
+    matrix_x, matrix_hidden, bias_x, bias_hidden, projection = parts
+    in_order = [matrix_x, matrix_hidden, projection, bias_x, bias_hidden]
+    assert len({part.untyped_storage().data_ptr() for part in parts}) == 1
+    offset = 0
+    for part in in_order:
+        assert part.storage_offset() == offset
+        offset += part.numel()
+    assert_all_close(parts, weights, rtol=1e-2, atol=1e-2)
