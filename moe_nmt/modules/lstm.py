@@ -74,9 +74,9 @@ class LSTM(nn.LSTM):
         torch leaves out those in bfloat16.
         """
         super().flatten_parameters()
-        weights = self._flat_weights
+        weights = [weight for weight in self._flat_weights if weight is not None]
         if weights[0].is_cuda and weights[0].dtype == torch.bfloat16:
-            for weight, part in zip(weights, side_by_side(weights, weights[0].dtype), strict=True):
+            for weight, part in zip(weights, side_by_side(weights, torch.bfloat16), strict=True):
                 weight.data = part.detach()
 
     def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
