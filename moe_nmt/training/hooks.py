@@ -207,18 +207,20 @@ def refuse_moses_without_languages(args: Namespace) -> None:
 
 
 def say_what_comes_next(folder: Path, task: Any) -> None:
-    """How to translate with what has been trained, or what to ask a language model."""
+    """How to evaluate a language model, and how to use what has been trained."""
     names = ("checkpoint_best.pt", "checkpoint_last.pt")
     found = next((folder / name for name in names if (folder / name).exists()), None)
     if found is None:
         return
     if issubclass(TASK_REGISTRY[task._name], LanguageModelingTask):
-        with_it = f"{task.data} --user-dir moe_nmt --task {task._name} --path {found}"
-        logger.info("next: fairseq-eval-lm %s", with_it)
-        logger.info("then: fairseq-interactive %s --beam 1 --sampling < beginnings", with_it)
-    else:
-        logger.info("next: moe-nmt-pack %s --output FOLDER", found)
-        logger.info("then: moe-nmt-translate FOLDER < raw text")
+        logger.info(
+            "next: fairseq-eval-lm %s --user-dir moe_nmt --task %s --path %s "
+            "--sample-break-mode %s --tokens-per-sample %s%s",
+            *(task.data, task._name, found, task.sample_break_mode, task.tokens_per_sample),
+            " --carry-state" if getattr(task, "carry_state", False) else "",
+        )
+    logger.info("next: moe-nmt-pack %s --output FOLDER", found)
+    logger.info("then: moe-nmt-translate FOLDER < raw text")
 
 
 def instead_of_call_main(call_main: Callable[..., None]) -> Callable[..., None]:

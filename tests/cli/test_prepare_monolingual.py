@@ -103,6 +103,13 @@ def test_what_pairs_have_is_refused(
     assert not Path("out").exists()
 
 
+def test_another_encoding_is_named(folder: Path) -> None:
+    Path("a.en").write_bytes("caf\u00e9 \n".encode("latin-1") * 20)
+    with pytest.raises(SystemExit) as stop:
+        main([*TEXT[:4], *TEXT[5:], *SMALL])
+    assert "not UTF-8: if it is LATIN1, say, make it UTF-8 first by iconv" in str(stop.value.code)
+
+
 def test_a_file_without_text(folder: Path) -> None:
     Path("empty.en").write_text("")
     with pytest.raises(SystemExit, match=r"empty\.en is empty: name files with text"):

@@ -18,6 +18,7 @@ from fairseq.data import Dictionary
 from fairseq_workers import LARGE_EPSILON, train_on_worker
 from worker_pool import WorkerPool
 
+from moe_nmt.cli.pack import main as pack
 from moe_nmt.models.language_model import LSTMMoELanguageModel
 
 TASK = "expert_parallel_language_modeling"
@@ -299,3 +300,24 @@ def test_bad_data_are_named(text: Path, trained: Path, tmp_path: Path) -> None:
     (copy / "dict.txt").write_text("".join(reversed(lines)))
     message = stops(copy, "--gen-subset", "valid")
     assert "another vocabulary" in message
+
+
+def test_what_comes_next_is_said(text: Path, tmp_path: Path, caplog: Any) -> None:
+    """The evaluation cuts the text as the training did."""
+    with caplog.at_level("INFO"):
+        last = train(text, tmp_path, *batches("carry"), "--max-update", "1", "--disable-validation")
+    assert (
+        f"next: fairseq-eval-lm {text} --user-dir moe_nmt --task {TASK} --path {last} "
+        "--sample-break-mode none --tokens-per-sample 25 --carry-state"
+    ) in caplog.text
+    assert f"next: moe-nmt-pack {last} --output FOLDER" in caplog.text
+
+
+def test_sentences_that_begin_with_a_sign_of_their_own_are_not_packed(
+    text: Path, tmp_path: Path
+) -> None:
+    options = ["--add-bos-token", "--max-update", "1", "--disable-validation"]
+    last = train(text, tmp_path, *batches("eos"), *options)
+    with pytest.raises(SystemExit, match=r"was trained with --add-bos-token.*: train without"):
+        pack([str(last), "--data", str(text), "--output", str(tmp_path / "packed")])
+    assert not (tmp_path / "packed").exists()

@@ -100,13 +100,13 @@ def clean_stage(work: Preparation, name: str, texts: Sides) -> None:
         )
         facts = clean(name, texts, outputs, digests, cleaner, settings.workers)
         files = " and ".join(map(str, texts))
+        verb, which = ("are", "a side") if settings.is_parallel else ("is", "it")
         if facts["pairs"] == 0:
-            verb = "are" if settings.is_parallel else "is"
             raise UserError(f"{files} {verb} empty: name files with text")
         if 2 * facts["not UTF-8"] > facts["pairs"]:
             raise UserError(
                 f"{facts['not UTF-8']:,} of the {facts['pairs']:,} {settings.unit} of {files} are "
-                f"not UTF-8: if a side is LATIN1, say, {remedy('LATIN1')}"
+                f"not UTF-8: if {which} is LATIN1, say, {remedy('LATIN1')}"
             )
         stop_unless_same((*outputs, digests), [*map(count_lines, outputs), facts["left"]], LOST)
         return facts
