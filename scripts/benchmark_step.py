@@ -30,9 +30,9 @@ import moe_nmt.plugin  # noqa: F401
 from moe_nmt.criterions.balanced_cross_entropy import BalancedCrossEntropy
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.tables import markdown
-from moe_nmt.models.architectures import ARCHITECTURES, TRANSLATION_MODELS
-from moe_nmt.models.config import GNMTMoEConfig
+from moe_nmt.models.architectures import TRANSLATION_MODELS
 from moe_nmt.models.gnmt_moe import GNMTMoEModel
+from moe_nmt.models.planned import configured
 from moe_nmt.optim.factored_experts import FactoredExpertsConfig
 from moe_nmt.optim.fused_adam import FusedAdamConfig
 from moe_nmt.tasks.expert_parallel_translation import (
@@ -55,7 +55,7 @@ class Step:
         task_options = OmegaConf.structured(ExpertParallelTranslationConfig)
         task_options.precision = precision
         self.task = ExpertParallelTranslationTask(task_options, words, words)
-        model_options = GNMTMoEConfig(**{**ARCHITECTURES[arch], **overrides(options.model)})
+        _, model_options = configured(arch, options.model)
         target = torch.device(options.device)
         with target:
             self.model = GNMTMoEModel.build_model(model_options, self.task)
@@ -107,15 +107,6 @@ class Step:
         self.optimizer.multiply_grads(1 / size)
         self.optimizer.clip_grad_norm(1.0)
         self.optimizer.step()
-
-
-def overrides(pairs: list[str]) -> dict[str, Any]:
-    """NAME=VALUE of model options; a number where it reads as one."""
-    found = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        found[name.replace("-", "_")] = int(value) if value.isdecimal() else value
-    return found
 
 
 def launches_and_waits(step: Step) -> tuple[int, Counter[str]]:

@@ -32,7 +32,7 @@ ALLOWED = {
     "moe": ("", TORCH),
     "distributed": ("moe", TORCH),
     "modules": ("moe", TORCH),
-    "models": (f"{LOWEST} moe modules", FAIRSEQ),
+    "models": (f"{LOWEST} moe modules", f"{FAIRSEQ} yaml"),
     "checkpoints": (f"{LOWEST} moe distributed", f"{FAIRSEQ} numpy safetensors"),
     "optim": (f"{LOWEST} moe", FAIRSEQ),
     "criterions": (f"{LOWEST} moe modules", FAIRSEQ),
