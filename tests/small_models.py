@@ -89,8 +89,13 @@ def sentences(*lengths: int, seed: int = 1, vocabulary: int = 20) -> list[Tensor
     return [torch.cat([sentence, torch.tensor([2])]) for sentence in words]
 
 
-def collate(sources: list[Tensor], targets: list[Tensor], more_padding: int = 0) -> dict[str, Any]:
-    """A batch as fairseq collates it, with ``more_padding`` columns of padding."""
+def collate(
+    sources: list[Tensor], targets: list[Tensor], more_padding: int = 0, first: int = 0
+) -> dict[str, Any]:
+    """A batch as fairseq collates it, with ``more_padding`` columns of padding.
+
+    ``first`` is the number of the first sentence in the data set.
+    """
 
     def padded(tokens: list[Tensor], **options: bool) -> Tensor:
         length = max(len(sentence) for sentence in tokens) + more_padding
@@ -98,6 +103,7 @@ def collate(sources: list[Tensor], targets: list[Tensor], more_padding: int = 0)
         return batch
 
     return {
+        "id": torch.arange(first, first + len(sources)),
         "net_input": {
             "src_tokens": padded(sources),
             "src_lengths": torch.tensor([len(sentence) for sentence in sources]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,3 +32,9 @@ def aligned(rows: Iterable[Sequence[Any]], sides: str, **style: str) -> str:
     alignment = [SIDES[side] for side in sides.ljust(len(lines[0]), sides[-1])]
     written: str = tabulate(lines, disable_numparse=True, colalign=alignment, **style)
     return "\n".join(line.rstrip() for line in written.splitlines())
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Such as 35.62 ± 0.11; the mean alone of a single value."""
+    mean = f"{statistics.mean(values):.2f}"
+    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_nmt.files.command_stage import run_command
-from moe_nmt.files.tables import markdown
+from moe_nmt.files.tables import markdown, mean_and_deviation
 from moe_nmt.insight.balance_report import expert_use
-from moe_nmt.insight.held_out import Batches, perplexity
+from moe_nmt.insight.held_out import Batches, losses
+from moe_nmt.insight.training_run import CHECKPOINT, Schedule, train
 from moe_nmt.moe.balance import balance_figures
 
 FIGURES = ("CV(Importance)", "CV(Load)", "max/mean load")
@@ -51,30 +49,20 @@ class Training:
     @property
     def checkpoint(self) -> Path:
         """The model after the last update."""
-        return Path(self.name) / "checkpoint_last.pt"
+        return Path(self.name) / CHECKPOINT
 
     def run(self, data: Path, arch: str, updates: int) -> None:
         """Trains a model with noisy top-k gates on a folder made by fairseq-preprocess.
 
         It does so in the current folder, unless that is done.
         """
-        program = str(Path(sys.executable).with_name("fairseq-train"))
-        command = [
-            *(program, str(data), "--user-dir", "moe_nmt"),
+        options = [
             *("--task", "expert_parallel_translation", "--arch", arch, "--gate", "noisy-top-k"),
             *("--criterion", "balanced_cross_entropy", "--label-smoothing", "0.1"),
             *("--importance-weight", str(self.setting.importance)),
-            *("--load-weight", str(self.setting.load), "--seed", str(self.seed)),
-            *("--optimizer", "fused_adam", "--lr", "0.004", "--clip-norm", "1.0"),
-            *("--lr-scheduler", "polynomial_decay", "--warmup-updates", str(updates // 5)),
-            *("--total-num-update", str(updates), "--max-update", str(updates)),
-            *("--max-tokens", "2000", "--num-workers", "0", "--disable-validation"),
-            *("--log-format", "simple", "--log-interval", "100"),
-            *("--no-epoch-checkpoints", "--save-dir", self.name),
+            *("--load-weight", str(self.setting.load)),
         ]
-        inputs = [str(path) for path in sorted(data.iterdir()) if path.suffix in (".bin", ".idx")]
-        inputs += [str(path) for path in sorted(data.glob("dict.*.txt"))]
-        run_command(self.name, command, inputs, [self.checkpoint], is_resumable=True)
+        train(Path(self.name), data, options, Schedule(updates, tokens=2000, lr=0.004), self.seed)
 
 
 @dataclass(frozen=True)
@@ -87,7 +75,7 @@ class Measurement:
 
 def measure(model: Any, batches: Batches, seed: int) -> tuple[Measurement, Measurement]:
     """Perplexity, always without noise, and balance without and with the gates' noise."""
-    of_translation = perplexity(model, batches)
+    of_translation = losses(model, batches).perplexity()
     measurements = []
     for noise in (False, True):
         use = expert_use(model, batches, seed if noise else None)
@@ -115,12 +103,6 @@ def tables(results: Mapping[Training, Measurement]) -> str:
             rows.append((*map(str, setting), *map(mean_and_deviation, columns)))
         parts.append(f"{mixture}, {len(seeds)} seeds:\n\n{markdown(rows, 'r')}")
     return "\n\n".join(parts)
-
-
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """Such as 35.62 ± 0.11; the mean alone of a single value."""
-    mean = f"{statistics.mean(values):.2f}"
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
 def records(results: Mapping[Training, Measurement]) -> list[dict[str, Any]]:

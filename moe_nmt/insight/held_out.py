@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from fairseq import checkpoint_utils
+from torch import Tensor
 
 import moe_nmt.plugin  # noqa: F401
 from moe_nmt.checkpoints.reading import read
 from moe_nmt.checkpoints.shards import refuse_sharded
 from moe_nmt.errors import UserError
-from moe_nmt.modules.projected_loss import projected_cross_entropy
 
 Batches = list[dict[str, Any]]
 
@@ -41,20 +41,30 @@ def load(checkpoint: Path, data: Path, split: str, max_tokens: int) -> tuple[Any
     return models[0], list(batches.next_epoch_itr(shuffle=False))
 
 
+class Losses(NamedTuple):
+    """What a model thinks of each sentence, by its number in the data set."""
+
+    nats: Tensor  # [sentences] float64, -ln P of a sentence with its end
+    tokens: Tensor  # [sentences] int64, how many that is of
+
+    def perplexity(self, chosen: Tensor | slice = slice(None)) -> float:
+        """exp(nats per token), of all sentences or of those that a mask [sentences] chooses."""
+        return math.exp(float(self.nats[chosen].sum()) / int(self.tokens[chosen].sum()))
+
+
 @torch.no_grad()
-def perplexity(model: Any, batches: Batches) -> float:
-    """2^(bits per target word, the end of the sentence included); no noise, no dropout."""
+def losses(model: Any, batches: Batches) -> Losses:
+    """Lets a model read sentences, without noise and dropout."""
     model.eval()
-    nats, words = 0.0, 0
+    sentences = 1 + max((int(batch["id"].max()) for batch in batches), default=-1)
+    nats = torch.zeros(sentences, dtype=torch.float64)
+    tokens = torch.zeros(sentences, dtype=torch.int64)
     for batch in batches:
-        features, _ = model(**batch["net_input"], features_only=True)
-        is_word = batch["target"] != model.decoder.dictionary.pad()  # [batch, target]
-        loss = projected_cross_entropy(
-            features[is_word],
-            model.decoder.output_embedding.weight,
-            batch["target"][is_word],
-            smoothing=0.0,
-        )
-        nats += float(loss.negative_log_likelihood)
-        words += int(is_word.sum())
-    return math.exp(nats / words)
+        target = batch["target"]  # [batch, time]
+        output = model(**batch["net_input"])
+        log_p = model.get_normalized_probs(output, log_probs=True, sample=batch)
+        of_target = log_p.gather(2, target[:, :, None]).squeeze(2).double()  # [batch, time]
+        is_word = target != model.decoder.dictionary.pad()
+        nats[batch["id"]] = -of_target.where(is_word, torch.zeros(())).sum(1)
+        tokens[batch["id"]] = is_word.sum(1)
+    return Losses(nats, tokens)

@@ -61,6 +61,11 @@ def configured_by_file(path: Path) -> tuple[str, Any]:
     return kind, with_options(config, model)
 
 
+def configured_by_options(kind: str, options: Mapping[str, Any]) -> Any:
+    """The options of a model of a kind, the paper's but for those given by name."""
+    return with_options(MODEL_DATACLASS_REGISTRY[kind](), options)
+
+
 def with_options(config: Any, given: Mapping[str, Any]) -> Any:
     """Options of a model, a dataclass, with other values, which are checked for their types."""
     try:

@@ -1,0 +1,107 @@
+"""One training of a study: a command of fairseq-train in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moe_nmt.files.command_stage import run_command
+
+LOG = Path("log.txt")
+CHECKPOINT = Path("checkpoint_last.pt")
+LOG_INTERVAL = 50  # updates, at most
+# a line of --log-format json, after the time and the logger's name
+FIGURES = re.compile(r"\| (train_inner|valid) \| (\{.*\})$")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a study trains and how fast, the same for all that it compares.
+
+    Args:
+        updates: of a run; the learning rate rises over the first fifth and falls to 0.
+        tokens: of a batch, at most.
+        lr: the highest learning rate.
+        validations: of a run, evenly spread; 0: none.
+    """
+
+    updates: int
+    tokens: int
+    lr: float
+    validations: int = 0
+
+    def options(self) -> list[str]:
+        """For fairseq-train."""
+        validation, log = ["--disable-validation"], LOG_INTERVAL
+        if self.validations:
+            period = max(self.updates // self.validations, 1)
+            every, log = str(period), min(log, period)
+            validation = ["--validate-interval-updates", every, "--save-interval-updates", every]
+            validation += ["--keep-interval-updates", "1", "--validate-interval", "1000000"]
+        return [
+            *("--optimizer", "fused_adam", "--lr", str(self.lr), "--clip-norm", "1.0"),
+            *("--lr-scheduler", "polynomial_decay"),
+            *("--warmup-updates", str(self.updates // 5)),
+            *("--total-num-update", str(self.updates), "--max-update", str(self.updates)),
+            *("--max-tokens", str(self.tokens), "--num-workers", "0"),
+            *validation,
+            *("--no-epoch-checkpoints", "--log-format", "json", "--log-interval", str(log)),
+        ]
+
+
+def train(folder: Path, data: Path, options: Sequence[str], schedule: Schedule, seed: int) -> None:
+    """Trains in a folder, unless that is done; an interrupted training goes on.
+
+    Args:
+        folder: for the checkpoint and the log.
+        data: a folder made by fairseq-preprocess or moe-nmt-prepare.
+        options: of fairseq-train, what the runs of the study differ in.
+        schedule: what they have in common.
+        seed: of the run.
+
+    Raises:
+        UserError: fairseq-train failed.
+    """
+    program = str(Path(sys.executable).with_name("fairseq-train"))
+    command = [
+        *(program, str(data), "--user-dir", "moe_nmt", *options, *schedule.options()),
+        *("--seed", str(seed), "--save-dir", "."),
+    ]
+    inputs = [str(path) for path in sorted(data.iterdir()) if path.suffix in (".bin", ".idx")]
+    inputs += [str(path) for path in sorted(data.glob("dict*.txt"))]
+    run_command("train", command, inputs, [CHECKPOINT], LOG, is_resumable=True, folder=folder)
+
+
+class Point(NamedTuple):
+    """A validation during training."""
+
+    updates: int
+    tokens: int  # that were predicted until then
+    seconds: float  # of training alone
+    nats: float  # a token of the validation set
+
+
+def curve(log: Path) -> list[Point]:
+    """The validations that a log tells of, each once though it was run again after a pause."""
+    points: dict[int, Point] = {}
+    training: Mapping[str, Any] = {}
+    with log.open(encoding="utf-8") as lines:
+        for line in lines:
+            found = FIGURES.search(line.rstrip())
+            if found is None:
+                continue
+            figures = json.loads(found[2])
+            if found[1] == "train_inner":
+                training = figures
+            elif training:
+                updates = int(figures["valid_num_updates"])
+                tokens = round(updates * float(training["wpb"]))
+                nats = float(figures["valid_nll_loss"]) * math.log(2)  # it is in bits
+                points[updates] = Point(updates, tokens, float(training["train_wall"]), nats)
+    return [points[updates] for updates in sorted(points)]
