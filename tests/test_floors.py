@@ -43,7 +43,7 @@ ALLOWED = {
         f"{FAIRSEQ} numpy",
     ),
     "plugin": ("models checkpoints optim criterions training tasks", "hydra"),
-    "insight": (f"{LOWEST} evaluation moe modules models checkpoints plugin", FAIRSEQ),
+    "insight": (f"{LOWEST} corpus evaluation moe modules models checkpoints plugin", FAIRSEQ),
     "translation": (
         f"__init__ {LOWEST} corpus models search checkpoints plugin",
         f"{FAIRSEQ} safetensors",

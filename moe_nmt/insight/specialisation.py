@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from moe_nmt.moe.routing import where_true
+from moe_nmt.insight.routed import routed
 
 
 class Choices(NamedTuple):
@@ -24,27 +24,14 @@ class Choices(NamedTuple):
     expert: Tensor  # [assignments] int64
 
 
-@torch.no_grad()
 def choices(model: Any, batches: Iterable[dict[str, Any]]) -> dict[str, Choices]:
-    """Which experts a model chooses, without noise, by the name of the mixture.
-
-    Args:
-        model: a translation or language model; put into evaluation mode.
-        batches: as fairseq's tasks collate them.
-    """
-    model.eval()
+    """Which experts a model chooses, without noise, by the name of the mixture."""
     parts: dict[str, list[Choices]] = {}
-    pad = model.decoder.dictionary.pad()
-    for batch in batches:
-        _, extra = model(**batch["net_input"], features_only=True)
-        source = batch["net_input"]["src_tokens"]  # [batch, time]
-        target = batch["net_input"].get("prev_output_tokens", source)
-        for name, routing in extra["routings"].items():
-            read = (source if name.startswith("encoder") else target).t()  # [time, batch]
-            place = where_true(read != pad)[routing.token]  # [assignments]
-            sentence = batch["id"][place % read.size(1)]
-            words = read.flatten()[place]
-            parts.setdefault(name, []).append(Choices(sentence, words, routing.expert))
+    for of_batch in routed(model, batches):
+        for name, (sentence, _, read, _, routing) in of_batch.items():
+            token = routing.token
+            chosen = Choices(sentence[token], read[token], routing.expert)
+            parts.setdefault(name, []).append(chosen)
     return {
         name: Choices(*(torch.cat(column) for column in zip(*found, strict=True)))
         for name, found in parts.items()

@@ -90,6 +90,7 @@ class Point(NamedTuple):
 def curve(log: Path) -> list[Point]:
     """The validations that a log tells of, each once though it was run again after a pause."""
     points: dict[int, Point] = {}
+    seconds: dict[int, float] = {}  # by the update that ends a line's window
     training: Mapping[str, Any] = {}
     with log.open(encoding="utf-8") as lines:
         for line in lines:
@@ -99,9 +100,11 @@ def curve(log: Path) -> list[Point]:
             figures = json.loads(found[2])
             if found[1] == "train_inner":
                 training = figures
+                seconds[int(figures["num_updates"])] = float(figures["train_wall"])
             elif training:
                 updates = int(figures["valid_num_updates"])
                 tokens = round(updates * float(training["wpb"]))
                 nats = float(figures["valid_nll_loss"]) * math.log(2)  # it is in bits
-                points[updates] = Point(updates, tokens, float(training["train_wall"]), nats)
+                until = sum(wall for update, wall in seconds.items() if update <= updates)
+                points[updates] = Point(updates, tokens, until, nats)
     return [points[updates] for updates in sorted(points)]

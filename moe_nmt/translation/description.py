@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moe_nmt.corpus.subwords.pieces import KINDS
 from moe_nmt.errors import UserError
 from moe_nmt.files.text import write_text
 from moe_nmt.translation.kinds import KINDS as MODELS
 from moe_nmt.translation.kinds import TRANSLATION, Kind
 from moe_nmt.translation.settings import SearchSettings, Settings
-from moe_nmt.translation.text import KINDS
 
 FORMAT = 1
 TOKENIZERS = ("none", "moses")

@@ -25,10 +25,11 @@ from torch import Tensor
 from moe_nmt.checkpoints.vocabulary import dictionary
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.moses import Moses
+from moe_nmt.corpus.subwords.pieces import KINDS, WORDS
 from moe_nmt.errors import UserError, first_line, reason_of
 from moe_nmt.files.hashes import sha256
 from moe_nmt.translation.description import Description, Side
-from moe_nmt.translation.text import KINDS, WORDS, SourceText, TargetText
+from moe_nmt.translation.text import SourceText, TargetText
 from moe_nmt.translation.text_model import Languages, Model
 
 DESCRIPTION, WEIGHTS, CARD = "model.json", "model.safetensors", "README.md"

@@ -22,6 +22,7 @@ from moe_nmt.checkpoints.vocabulary import recorded_data
 from moe_nmt.corpus.cleaning.normalise import WORD_START
 from moe_nmt.corpus.subwords import subword
 from moe_nmt.corpus.subwords.byte_pairs import CONTINUED
+from moe_nmt.corpus.subwords.pieces import OF_TOKENS, WORDS, kind_of
 from moe_nmt.errors import LimitError, UserError, first_line
 from moe_nmt.files.hashes import sha256
 from moe_nmt.models.config import completed
@@ -33,7 +34,6 @@ from moe_nmt.translation.kinds import KINDS, LANGUAGE, Kind
 from moe_nmt.translation.kinds import WORDS as WORDS_FILE
 from moe_nmt.translation.model_folder import SUBWORDS, moses, write
 from moe_nmt.translation.prepared import origin, preparation_of
-from moe_nmt.translation.text import OF_SENTENCES, OF_TOKENS, WORDS
 from moe_nmt.translation.text_model import Model
 
 PACKAGES = ("torch", "fairseq-fixed", "safetensors", "sentencepiece", "subword-nmt")
@@ -104,7 +104,7 @@ def pack(request: Request) -> Path:
         for name, language in zip(kind.dictionaries, languages, strict=True)
     }
     read_file = files[kind.dictionaries[0]]
-    pieces = [pieces_of(dictionary) for dictionary in dictionaries]
+    pieces = [kind_of(dictionary.symbols[dictionary.nspecial :]) for dictionary in dictionaries]
     subwords = request.subwords or subwords_near(data) if pieces[0] != WORDS else request.subwords
     if subwords is not None:
         check_subwords(subwords, pieces[0], dictionaries[0], read_file)
@@ -190,16 +190,6 @@ def subwords_near(data: Path) -> Path | None:
     """Where moe-nmt-prepare puts the model of subwords, and where one may lie by hand."""
     places = (data / SUBWORDS, data.parent / SUBWORDS)
     return next((place for place in places if place.is_file()), None)
-
-
-def pieces_of(dictionary: Dictionary) -> str:
-    """What the entries are, known by the marks of subwords."""
-    entries = dictionary.symbols[dictionary.nspecial :]
-    if any(WORD_START in entry for entry in entries):
-        return OF_SENTENCES
-    if any(entry.endswith(CONTINUED) for entry in entries):
-        return OF_TOKENS
-    return WORDS
 
 
 def tokenizer_of(kind: str, said: dict[str, Any] | None) -> str:

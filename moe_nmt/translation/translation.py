@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from moe_nmt.corpus.subwords.pieces import Pieces
 from moe_nmt.translation.answer import Answer
 from moe_nmt.translation.long_lines import join
-from moe_nmt.translation.text import Pieces
 
 
 @dataclass(frozen=True)

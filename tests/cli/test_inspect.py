@@ -1,5 +1,6 @@
 """moe-nmt-inspect prints the balance of a trained model's experts."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -77,3 +78,39 @@ def test_what_is_missing_is_named(
     told = capsys.readouterr().err + str(stopped.value.code)
     expected = "has no dev" if missing == "split" else f"{absent} does not exist"
     assert expected in told
+
+
+def test_each_expert_is_told_of_as_text_and_in_files(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path,
+    binarised: Path,
+    tmp_path: Path,
+) -> None:
+    tsv, as_json = tmp_path / "experts.tsv", tmp_path / "experts.json"
+    options = ["--experts", "--tsv", tsv, "--json", as_json, "--contexts", 2, "--words", 3]
+    inspect(monkeypatch, checkpoint, binarised, *options)
+    text = capsys.readouterr().out
+    mixtures = json.loads(as_json.read_text(encoding="utf-8"))
+    assert [mixture["name"] for mixture in mixtures] == ["encoder_1", "decoder_1"]
+    for mixture in mixtures:
+        experts = mixture["experts"]
+        assert sum(expert["share"] for expert in experts) == pytest.approx(2)  # k
+        for expert in experts:
+            gates = [context["gate"] for context in expert["contexts"]]
+            assert gates == sorted(gates, reverse=True)
+            assert len(gates) == 2
+            assert f"  expert {expert['number']}: {expert['share']:.2%} of the tokens" in text
+            assert 0 < len(expert["read"]) <= 3
+            assert all(value["count"] >= 5 for value in expert["read"])
+    assert mixtures[0]["experts"][0]["predicted"] == []
+    head, *rows = tsv.read_text(encoding="utf-8").splitlines()
+    assert head.split("\t")[:3] == ["mixture", "expert", "group"]
+    assert len(rows) == 8
+
+    before = text, tsv.read_bytes(), as_json.read_bytes()
+    inspect(monkeypatch, checkpoint, binarised, *options)
+    assert (capsys.readouterr().out, tsv.read_bytes(), as_json.read_bytes()) == before
+
+    inspect(monkeypatch, checkpoint, binarised)  # both passes tell the same balance
+    assert text.startswith(capsys.readouterr().out)

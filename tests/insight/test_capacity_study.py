@@ -55,13 +55,13 @@ def test_a_curve_has_each_validation_once(tmp_path: Path) -> None:
         figures = {"valid_num_updates": str(updates), "valid_nll_loss": str(bits)}
         return f"2026 | INFO | valid | {json.dumps(figures)}\n"
 
-    lines = [inner(10, 5), valid(10, 3.0), "other\n", inner(20, 11), valid(20, 2.0)]
-    lines += [inner(20, 10), valid(20, 2.0)]  # after a pause
+    lines = [inner(10, 5), valid(10, 3.0), "other\n", inner(20, 7), valid(20, 2.0)]
+    lines += [inner(20, 6), valid(20, 2.0)]  # after a pause
     log.write_text("".join(lines))
     ln2 = pytest.approx(0.6931472)
     first, second = curve(log)
     assert first == Point(10, 1005, 5.0, first.nats)
-    assert second == Point(20, 2010, 10.0, second.nats)
+    assert second == Point(20, 2010, 11.0, second.nats)
     assert (first.nats / 3, second.nats / 2) == (ln2, ln2)
 
 

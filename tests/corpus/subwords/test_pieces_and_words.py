@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moe_nmt.translation.text import KINDS, OF_SENTENCES, OF_TOKENS, WORDS
+from moe_nmt.corpus.subwords.pieces import KINDS, OF_SENTENCES, OF_TOKENS, WORDS
 from moe_nmt.translation.translation import word_alignment
 
 PIECES = {
