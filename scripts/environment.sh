@@ -45,7 +45,8 @@ find_compiler() {
         fail "the C++ compiler ${compiler%% *} was not found: install one (g++ on Debian), or name yours with CXX=."
 }
 
-# Byte code is left to the first import, which needs a part of what pip would compile.
+# Byte code is left to the import that ends the installation, which needs a part of what pip would
+# compile.
 install() { "$python" -m pip install -qq --disable-pip-version-check --no-compile "$@"; }
 
 install_torch() {

@@ -25,7 +25,9 @@ say "moe_nmt and its development tools"
 install setuptools wheel
 install --no-build-isolation --find-links "$wheels" -e '.[dev,plot]'
 
-trial=$("$python" -c 'import torch, fairseq.data.data_utils_fast, moe_nmt' 2>&1) ||
+# Writes the byte code of what is imported, which a later import may not be allowed to.
+modules='torch._dynamo, fairseq.data.data_utils_fast, fairseq_cli.train, moe_nmt.plugin'
+trial=$(env -u PYTHONDONTWRITEBYTECODE "$python" -c "import $modules" 2>&1) ||
     fail "$(tail -n 1 <<<"$trial"): what was installed is broken; remove .venv and run make install again."
 printf '%s\n' "$torch" >"$stamp"
 say "done: . .venv/bin/activate, or make demo"

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from moe_nmt.moe.chunks import experts_at_once, layout
+from moe_nmt.moe.eager import eager
 from moe_nmt.moe.first_derivative import first_derivative
 from moe_nmt.moe.reused_memory import ReusedMemory
 
@@ -24,7 +25,7 @@ from moe_nmt.moe.reused_memory import ReusedMemory
 Receiver = Callable[[slice, Tensor | None], None]
 
 
-@torch.compiler.disable
+@eager
 def feed_forward(
     x: Tensor,
     w_in: Tensor,

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from moe_nmt.moe.chunks import layout
+from moe_nmt.moe.eager import eager
 from moe_nmt.moe.reused_memory import ReusedMemory
 
 GPU_GROUPS = 1023  # at most, of torch's kernel on a GPU
@@ -23,7 +24,7 @@ def has_kernel(x: Tensor, groups: int) -> bool:
     return x.device.type == "cpu" or (x.dtype == torch.bfloat16 and groups <= GPU_GROUPS)
 
 
-@torch.compiler.disable  # torch.compile refuses F.grouped_mm but in bfloat16
+@eager  # torch.compile refuses F.grouped_mm but in bfloat16
 def grouped_mm(x: Tensor, weight: Tensor, group_sizes: Tensor) -> Tensor:
     """Multiplies the rows of each group by the group's own matrix.
 
