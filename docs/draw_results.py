@@ -1,6 +1,6 @@
 """Draws the pictures of results.md from docs/results/*.json, and prints its tables:
 
-    python docs/draw_results.py
+python docs/draw_results.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from moe_nmt.insight.capacity_report import by_variant, tables
 
 RESULTS = Path(__file__).with_name("results")
 WITHOUT_EXPERTS = ("dense", "wide LSTM")
-STYLES = {name: ":" for name in WITHOUT_EXPERTS}
+STYLES = dict.fromkeys(WITHOUT_EXPERTS, ":")
 
 
 def draw_capacity(axes: Axes, records: Sequence[dict[str, Any]]) -> None:

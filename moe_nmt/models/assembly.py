@@ -51,6 +51,7 @@ def mixture(
         cfg.k,
         str(cfg.gate),
         cfg.expert_groups,
+        most=cfg.most_experts or None,
         depth=cfg.expert_depth,
         recompute=cfg.recompute_experts,
         precision=PRECISIONS[str(cfg.experts_precision)],

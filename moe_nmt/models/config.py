@@ -35,6 +35,11 @@ class MixtureConfig(FairseqDataclass):
     gate: ChoiceEnum(list(GATES)) = option(  # type: ignore[valid-type]
         "strictly-balanced", "how experts are chosen"
     )
+    most_experts: int = option(
+        0,
+        "experts per token in evaluation, at most and at each level, of a strictly balanced gate; "
+        "0: four times k",
+    )
     dropout: float = option(0.4, "on the output of all embedding, LSTM and MoE layers")
     share_decoder_input_output_embed: bool = option(
         False, "one embedding for the decoder's input and the softmax"
@@ -142,5 +147,7 @@ def validate(config: MixtureConfig) -> None:
     for name in SIZES:
         if getattr(config, name, 1) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1")
+    if config.most_experts and str(config.gate) != "strictly-balanced":
+        raise ValueError(f"--most-experts is of --gate strictly-balanced, not {config.gate}")
     if not 0 <= config.dropout < 1:
         raise ValueError(f"--dropout must be in [0, 1), not {config.dropout}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import torch
 
@@ -22,7 +23,9 @@ GATES: dict[str, type[Gate]] = {
 }
 
 
-def build_gate(name: str, dim: int, experts: int, k: int, groups: int = 1) -> Gate:
+def build_gate(
+    name: str, dim: int, experts: int, k: int, groups: int = 1, most: int | None = None
+) -> Gate:
     """Builds a flat gate, or a hierarchical one with the same gate at both levels.
 
     Args:
@@ -31,11 +34,13 @@ def build_gate(name: str, dim: int, experts: int, k: int, groups: int = 1) -> Ga
         experts: number of experts in all.
         k: experts per token; at each of the two levels where there are groups.
         groups: number of groups the experts are divided into; 1 for a flat mixture.
+        most: experts per token in evaluation, at each level, of strictly balanced gates.
     """
     if name not in GATES:
         raise ValueError(f"there is no gate {name!r}; the gates are {', '.join(GATES)}")
-    gate = GATES[name]
-    if gate is NoisyTopKGate and k == 1 < experts:
+    kind = GATES[name]
+    gate = partial(StrictlyBalancedGate, most=most) if kind is StrictlyBalancedGate else kind
+    if kind is NoisyTopKGate and k == 1 < experts:
         warnings.warn(
             "with k = 1 a noisy top-k gate learns from the balancing losses alone, not from the "
             "task: take k = 2 or more",
@@ -56,6 +61,7 @@ def build_mixture_of_experts(
     gate: str = "noisy-top-k",
     groups: int = 1,
     *,
+    most: int | None = None,
     depth: int = 1,
     recompute: bool = False,
     precision: torch.dtype = torch.float32,
@@ -64,12 +70,12 @@ def build_mixture_of_experts(
 ) -> MixtureOfExperts:
     """Builds a layer of ``experts`` experts with ``depth`` layers of ``hidden`` hidden units.
 
-    See ``build_gate`` for the gate, ``Experts`` for ``recompute``, ``precision`` and
+    See ``build_gate`` for the gate and ``most``, ``Experts`` for ``recompute``, ``precision`` and
     ``output_dim``.  With ``workers`` the experts are divided among them, each group of a
     hierarchical mixture staying on one worker.
     """
     workers = Workers() if workers is None else workers
     shard = workers.shard(experts, indivisible=experts // groups if groups > 1 else 1)
-    built_gate = build_gate(gate, dim, experts, k, groups)
+    built_gate = build_gate(gate, dim, experts, k, groups, most)
     built_experts = Experts(experts, dim, hidden, recompute, shard, depth, precision, output_dim)
     return MixtureOfExperts(built_gate, built_experts, workers)

@@ -128,6 +128,8 @@ def test_what_fairseq_asks_of_a_language_model() -> None:
         ({"moe_after": "3"}, r"--moe-after '3': the layers are numbered from 1 to 2"),
         ({"lstm_layers": 0}, "--lstm-layers must be at least 1"),
         ({"expert_depth": 0}, "--expert-depth must be at least 1"),
+        ({"most_experts": 3}, "--most-experts is of --gate strictly-balanced, not noisy-top-k"),
+        ({"gate": "strictly-balanced", "most_experts": 1}, "fewer experts in evaluation, 1, than"),
         ({"dropout": 1.0}, r"--dropout must be in \[0, 1\), not 1.0"),
         ({"lstm_cells": 8}, "an LSTM cannot project its 8 cells up to 16"),
         ({"k": 5}, "k must be between 1 and the 4 experts"),

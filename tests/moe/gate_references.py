@@ -64,8 +64,8 @@ def noisy_top_k(x, w_gate, w_noise, k, noise=None):
     return Gates(gates, gates.sum(0), torch.stack(loads).sum(0), x.new_zeros(()))
 
 
-def strictly_balanced(x, w_gate, threshold, k, training):
-    """App. F; thresholds [experts]."""
+def strictly_balanced(x, w_gate, threshold, k, training, most=None):
+    """App. F; thresholds [experts].  In evaluation ``most`` experts a token, by default 4 k."""
     tokens, n = len(x), w_gate.size(1)
     p = torch.stack([softmax(token @ w_gate) for token in x])
     m = max(1, math.floor(k * tokens / n + 0.5))
@@ -76,7 +76,12 @@ def strictly_balanced(x, w_gate, threshold, k, training):
             batchwise[t, i] = True
         for t in range(tokens):
             within[t, i] = p[t, i] > threshold[i]
-    mask = batchwise if training else within
+    limited = torch.zeros_like(within)
+    for t in range(tokens):
+        passed = [i for i in range(n) if within[t, i]]
+        for i in sorted(passed, key=lambda i: -p[t, i].item())[: most or 4 * k]:
+            limited[t, i] = True
+    mask = batchwise if training else limited
     rows, loss = [], x.new_zeros(())
     for t in range(tokens):
         kept = [p[t, i] if mask[t, i] else x.new_zeros(()) for i in range(n)]

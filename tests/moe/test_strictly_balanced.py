@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from moe_checks import randomise, randomly, seeds, sizes, tokens_like
 
 from moe_nmt.moe import StrictlyBalancedGate
+from moe_nmt.moe.strictly_balanced import largest_of_columns
 
 
-def build(tokens, dim, experts, k, seed, groups=1):
-    gate = StrictlyBalancedGate(dim, experts, k, groups)
+def build(tokens, dim, experts, k, seed, groups=1, most=None):
+    gate = StrictlyBalancedGate(dim, experts, k, groups, most)
     randomise(gate, seed)
     generator = torch.Generator().manual_seed(seed)
     gate.threshold.data.uniform_(0, 1.5 / experts, generator=generator)
@@ -161,3 +162,43 @@ def test_the_number_of_assignments_is_known_before_they_are(size, seed):
     gate, x = build(*size, seed)
     assert len(gate(x).expert) == gate.assignments(len(x))
     assert gate.eval().assignments(len(x)) is None
+
+
+@given(sizes(most_tokens=12), seeds, st.integers(0, 3))
+@randomly
+def test_evaluation_keeps_the_best_of_those_above_the_thresholds(size, seed, more):
+    tokens, _, _, k = size
+    gate, x = build(*size, seed, most=k + more)
+    gate.eval()
+    slow_x, w_gate, threshold = in_double(x, gate.projection.weight, gate.threshold)
+    fast = spelled_out(gate(x), tokens)
+    slow = strictly_balanced(slow_x, w_gate[0], threshold[0], k, False, most=k + more)
+    assert_all_close(fast, slow)
+
+
+def test_thresholds_that_are_not_learned_cost_no_more_than_the_bound(caplog):
+    gate, x = build(50, 8, 256, 2, seed=1)
+    gate.threshold.data.fill_(1 / 256)
+    gate.eval()
+    routing = gate(x)
+    gate(x)
+    per_token = torch.bincount(routing.token, minlength=50)
+    assert per_token.max() == 8
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # once
+    assert "more than 8 of 256 experts" in caplog.text
+    gate.train()
+    assert torch.bincount(gate(x).token, minlength=50).sum() == 256  # m is 1: half of k |X| / n
+    with pytest.raises(ValueError, match="cannot keep fewer experts in evaluation, 1, than k 2"):
+        StrictlyBalancedGate(8, 4, 2, most=1)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0, float("nan")]), min_size=3, max_size=3)),
+    st.integers(0, 6),
+)
+def test_the_largest_of_columns_are_those_that_a_stable_sort_puts_first(rows, number):
+    values = torch.tensor(rows).view(-1, 3)
+    number = min(number, len(rows))
+    order = values.argsort(dim=0, descending=True, stable=True)
+    expected = torch.zeros_like(values, dtype=torch.bool).scatter_(0, order[:number], value=True)
+    assert torch.equal(largest_of_columns(values, number), expected)
