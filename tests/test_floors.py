@@ -43,7 +43,10 @@ ALLOWED = {
         f"{FAIRSEQ} numpy",
     ),
     "plugin": ("models checkpoints optim criterions training tasks", "hydra"),
-    "insight": (f"{LOWEST} corpus evaluation moe modules models checkpoints plugin", FAIRSEQ),
+    "insight": (
+        f"{LOWEST} corpus evaluation moe modules models checkpoints plugin",
+        f"{FAIRSEQ} matplotlib",
+    ),
     "translation": (
         f"__init__ {LOWEST} corpus models search checkpoints plugin",
         f"{FAIRSEQ} safetensors",

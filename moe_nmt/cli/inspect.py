@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from moe_nmt.cli import command_parser
 from moe_nmt.cli.numbers import positive
 from moe_nmt.errors import ending_in_a_sentence
+from moe_nmt.files.outputs import refuse_overwriting
 from moe_nmt.files.text import write_lines
 
 
@@ -18,11 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = command_parser(
         "Sends a data set through a trained model and prints, for each mixture of experts, the "
         "balance of its importance and load (without noise); with --experts also what each expert "
-        "is given: words, positions, and the contexts with the largest gates.",
+        "is given: words, positions, and the contexts with the largest gates. Or sums up logs of "
+        "training.",
         prog="moe-nmt-inspect",
     )
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint of fairseq-train")
-    parser.add_argument("data", type=Path, help="a folder made by fairseq-preprocess")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="a checkpoint of fairseq-train")
+    parser.add_argument("data", type=Path, nargs="?", help="a folder made by fairseq-preprocess")
     parser.add_argument("--split", default="valid", help="which part of it (default: valid)")
     parser.add_argument("--max-tokens", type=int, default=4000, help="tokens of a batch")
     experts = parser.add_argument_group("experts")
@@ -38,7 +41,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="COUNT",
         help="of a word that counts as preferred (default %(default)s)",
     )
+    logs = parser.add_argument_group("logs of fairseq-train, in place of a checkpoint and data")
+    logs.add_argument("--log", type=Path, nargs="+", metavar="FILE", help="sums up trainings")
+    logs.add_argument("--plot", type=Path, metavar="FILE", help="draws them: .svg, .png")
     args = parser.parse_args(arguments)
+    if args.log and (args.checkpoint or args.experts or args.tsv or args.json):
+        parser.error("--log is of trainings: leave out the checkpoint and what is told of experts")
+    if args.plot and not args.log:
+        parser.error("--plot draws logs: name them by --log")
+    if args.log:
+        inspect_logs(args.log, args.plot)
+    elif args.data is None:
+        parser.error("name a checkpoint and the data to send through it, or logs by --log")
+    else:
+        inspect_model(args)
+
+
+def inspect_logs(paths: Sequence[Path], plot: Path | None) -> None:
+    """Sums up trainings, by the names of their logs."""
+    from moe_nmt.insight.training_log import read_log
+    from moe_nmt.insight.training_plot import draw, summary
+
+    refuse_overwriting([plot], paths)
+    logs = {str(path): read_log(path) for path in paths}
+    print(summary(logs))
+    if plot:
+        draw(logs, plot)
+
+
+def inspect_model(args: argparse.Namespace) -> None:
+    """Sends data through a model."""
 
     from moe_nmt.insight.balance_report import balance_table, expert_use
     from moe_nmt.insight.expert_report import Limits, gather, report

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from moe_nmt.files.command_stage import run_command
+from moe_nmt.insight.training_log import read_log
 
 LOG = Path("log.txt")
 CHECKPOINT = Path("checkpoint_last.pt")
 LOG_INTERVAL = 50  # updates, at most
-# a line of --log-format json, after the time and the logger's name
-FIGURES = re.compile(r"\| (train_inner|valid) \| (\{.*\})$")
 
 
 @dataclass(frozen=True)
@@ -88,23 +85,12 @@ class Point(NamedTuple):
 
 
 def curve(log: Path) -> list[Point]:
-    """The validations that a log tells of, each once though it was run again after a pause."""
-    points: dict[int, Point] = {}
-    seconds: dict[int, float] = {}  # by the update that ends a line's window
-    training: Mapping[str, Any] = {}
-    with log.open(encoding="utf-8") as lines:
-        for line in lines:
-            found = FIGURES.search(line.rstrip())
-            if found is None:
-                continue
-            figures = json.loads(found[2])
-            if found[1] == "train_inner":
-                training = figures
-                seconds[int(figures["num_updates"])] = float(figures["train_wall"])
-            elif training:
-                updates = int(figures["valid_num_updates"])
-                tokens = round(updates * float(training["wpb"]))
-                nats = float(figures["valid_nll_loss"]) * math.log(2)  # it is in bits
-                until = sum(wall for update, wall in seconds.items() if update <= updates)
-                points[updates] = Point(updates, tokens, until, nats)
-    return [points[updates] for updates in sorted(points)]
+    """The validations that a log tells of."""
+    found = read_log(log)
+    points = []
+    for updates, figures in found.validation.items():
+        before = [f for update, f in found.training.items() if update <= updates]
+        tokens = round(updates * before[-1]["wpb"])
+        seconds = sum(f["train_wall"] for f in before)  # each of its own window
+        points.append(Point(updates, tokens, seconds, figures["nll_loss"] * math.log(2)))
+    return points
