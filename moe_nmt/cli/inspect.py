@@ -11,7 +11,7 @@ from moe_nmt.cli import command_parser
 from moe_nmt.cli.numbers import positive
 from moe_nmt.errors import ending_in_a_sentence
 from moe_nmt.files.outputs import refuse_overwriting
-from moe_nmt.files.text import write_lines
+from moe_nmt.files.text import write_lines, write_text
 
 
 @ending_in_a_sentence()
@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     experts.add_argument("--experts", action="store_true", help="tell of each expert")
     experts.add_argument("--tsv", type=Path, metavar="FILE", help="write it here, a line for each")
     experts.add_argument("--json", type=Path, metavar="FILE", help="write it here")
+    experts.add_argument("--html", type=Path, metavar="FILE", help="a page to look at them")
+    experts.add_argument(
+        "--sentences", type=positive, default=200, help="on the page (default %(default)s)"
+    )
     experts.add_argument("--contexts", type=positive, default=5, help="default %(default)s")
     experts.add_argument("--words", type=positive, default=8, help="default %(default)s")
     experts.add_argument(
@@ -45,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logs.add_argument("--log", type=Path, nargs="+", metavar="FILE", help="sums up trainings")
     logs.add_argument("--plot", type=Path, metavar="FILE", help="draws them: .svg, .png")
     args = parser.parse_args(arguments)
-    if args.log and (args.checkpoint or args.experts or args.tsv or args.json):
+    if args.log and (args.checkpoint or args.experts or args.tsv or args.json or args.html):
         parser.error("--log is of trainings: leave out the checkpoint and what is told of experts")
     if args.plot and not args.log:
         parser.error("--plot draws logs: name them by --log")
@@ -75,10 +79,11 @@ def inspect_model(args: argparse.Namespace) -> None:
     from moe_nmt.insight.balance_report import balance_table, expert_use
     from moe_nmt.insight.expert_report import Limits, gather, report
     from moe_nmt.insight.expert_tables import as_json, as_text, as_tsv
+    from moe_nmt.insight.experts_page import page
     from moe_nmt.insight.held_out import load
 
     model, batches = load(args.checkpoint, args.data, args.split, args.max_tokens)
-    wants_experts = args.experts or args.tsv or args.json
+    wants_experts = args.experts or args.tsv or args.json or args.html
     found = gather(model, batches, args.contexts) if wants_experts else {}
     use = {name: mixture.use() for name, mixture in found.items()} or expert_use(model, batches)
     if not use:
@@ -88,6 +93,8 @@ def inspect_model(args: argparse.Namespace) -> None:
     mixtures = report(model, batches, found, Limits(args.contexts, args.words, args.least))
     if args.experts:
         print(f"\n{as_text(mixtures)}")
+    if args.html:
+        write_text(args.html, page(model, batches, mixtures, args.sentences))
     if args.tsv:
         write_lines(args.tsv, as_tsv(mixtures))
     if args.json:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from fairseq.data import Dictionary
+from torch import nn
 
 from moe_nmt.files.progress import Progress
 from moe_nmt.insight.contexts import Context, Texts
@@ -17,6 +18,7 @@ from moe_nmt.insight.preferences import POSITIONS, Preference, Preferences
 from moe_nmt.insight.routed import routed
 from moe_nmt.modules.mixture_lstm import MixtureLSTM
 from moe_nmt.modules.stack import ResidualMixture
+from moe_nmt.moe.gate import Gate
 from moe_nmt.moe.hierarchical import HierarchicalGate
 
 
@@ -131,29 +133,28 @@ def report(
     model: Any, batches: Batches, found: Mapping[str, Preferences], limits: Limits
 ) -> list[Mixture]:
     """What was gathered of the model on these batches, in words."""
-    sizes, sides = group_sizes(model), dictionaries(model)
+    gate_of, sides = gates(model), dictionaries(model)
     return [
         summary(
             name,
             mine,
             Texts(batches, sides[name.startswith("encoder")], name, mine.best),
-            sizes[name],
+            group_size(gate_of[name]),
             limits,
         )
         for name, mine in found.items()
     ]
 
 
-def group_sizes(model: Any) -> dict[str, int | None]:
-    """Experts of a group of each hierarchical mixture, None of a flat one, by its name."""
-    sizes: dict[str, int | None] = {}
-    for module in model.modules():
-        if isinstance(module, ResidualMixture | MixtureLSTM):
-            gate = module.mixture.gate
-            sizes[module.name] = (
-                gate.secondary.experts if isinstance(gate, HierarchicalGate) else None
-            )
-    return sizes
+def gates(model: nn.Module) -> dict[str, Gate]:
+    """The gate of each mixture, by its name."""
+    kinds = (ResidualMixture, MixtureLSTM)
+    return {m.name: m.mixture.gate for m in model.modules() if isinstance(m, kinds)}
+
+
+def group_size(gate: Gate) -> int | None:
+    """Experts of a group of a hierarchical mixture, None of a flat one."""
+    return gate.secondary.experts if isinstance(gate, HierarchicalGate) else None
 
 
 def position_name(number: int) -> str:
@@ -165,7 +166,7 @@ def position_name(number: int) -> str:
 
 
 def summary(
-    name: str, found: Preferences, texts: Texts, group_size: int | None, limits: Limits
+    name: str, found: Preferences, texts: Texts, size: int | None, limits: Limits
 ) -> Mixture:
     """What was counted for a mixture, in words."""
     p = found.assignments.double() / found.assignments.sum().clamp_min(1)
@@ -173,7 +174,7 @@ def summary(
     experts = [
         Expert(
             number=number,
-            group=None if group_size is None else number // group_size,
+            group=None if size is None else number // size,
             share=int(found.assignments[number]) / max(found.tokens, 1),
             gate=float(found.gates[number]) / max(int(found.assignments[number]), 1),
             entropy=float(entropies[number]),
@@ -184,7 +185,7 @@ def summary(
         )
         for number in range(len(p))
     ]
-    groups = [] if group_size is None else p.view(-1, group_size).sum(1).tolist()
+    groups = [] if size is None else p.view(-1, size).sum(1).tolist()
     entropy = abs(float(torch.special.xlogy(p, p).sum())) / math.log(2)
     unused = int((found.assignments == 0).sum())
     return Mixture(name, found.tokens, entropy, unused, groups, experts)

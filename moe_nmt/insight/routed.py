@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -30,21 +30,28 @@ def routed(model: Any, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, 
         batches: as fairseq's tasks collate them.
     """
     model.eval()
-    pad = model.decoder.dictionary.pad()
     for batch in batches:
         _, extra = model(**batch["net_input"], features_only=True)
-        source = batch["net_input"]["src_tokens"]  # [batch, time]; a language model reads it
-        target = batch["net_input"].get("prev_output_tokens", source)
-        found = {}
-        for name, routing in extra["routings"].items():
-            is_encoder = name.startswith("encoder")
-            read = (source if is_encoder else target).t()  # [time, batch]
-            index = where_true(read != pad)  # [tokens]
-            found[name] = Routed(
-                sentence=batch["id"][index % read.size(1)],
-                position=index // read.size(1),
-                read=read.flatten()[index],
-                predicted=None if is_encoder else batch["target"].t().flatten()[index],
-                routing=routing,
-            )
-        yield found
+        yield by_mixture(model, batch, extra["routings"])
+
+
+def by_mixture(
+    model: Any, batch: dict[str, Any], routings: Mapping[str, Routing]
+) -> dict[str, Routed]:
+    """The tokens of a batch beside what the model did with them."""
+    pad = model.decoder.dictionary.pad()
+    source = batch["net_input"]["src_tokens"]  # [batch, time]; a language model reads it
+    target = batch["net_input"].get("prev_output_tokens", source)
+    found = {}
+    for name, routing in routings.items():
+        is_encoder = name.startswith("encoder")
+        read = (source if is_encoder else target).t()  # [time, batch]
+        index = where_true(read != pad)  # [tokens]
+        found[name] = Routed(
+            sentence=batch["id"][index % read.size(1)],
+            position=index // read.size(1),
+            read=read.flatten()[index],
+            predicted=None if is_encoder else batch["target"].t().flatten()[index],
+            routing=routing,
+        )
+    return found

@@ -87,8 +87,9 @@ def test_each_expert_is_told_of_as_text_and_in_files(
     binarised: Path,
     tmp_path: Path,
 ) -> None:
-    tsv, as_json = tmp_path / "experts.tsv", tmp_path / "experts.json"
-    options = ["--experts", "--tsv", tsv, "--json", as_json, "--contexts", 2, "--words", 3]
+    tsv, as_json, page = (tmp_path / f"experts.{kind}" for kind in ("tsv", "json", "html"))
+    options = ["--experts", "--tsv", tsv, "--json", as_json, "--html", page, "--sentences", 7]
+    options += ["--contexts", 2, "--words", 3]
     inspect(monkeypatch, checkpoint, binarised, *options)
     text = capsys.readouterr().out
     mixtures = json.loads(as_json.read_text(encoding="utf-8"))
@@ -108,9 +109,12 @@ def test_each_expert_is_told_of_as_text_and_in_files(
     assert head.split("\t")[:3] == ["mixture", "expert", "group"]
     assert len(rows) == 8
 
-    before = text, tsv.read_bytes(), as_json.read_bytes()
+    assert page.read_text(encoding="utf-8").count('"number":') >= 7
+
+    before = text, *(path.read_bytes() for path in (tsv, as_json, page))
     inspect(monkeypatch, checkpoint, binarised, *options)
-    assert (capsys.readouterr().out, tsv.read_bytes(), as_json.read_bytes()) == before
+    again = (path.read_bytes() for path in (tsv, as_json, page))
+    assert (capsys.readouterr().out, *again) == before
 
     inspect(monkeypatch, checkpoint, binarised)  # both passes tell the same balance
     assert text.startswith(capsys.readouterr().out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -93,28 +92,6 @@ def test_without_its_packages_it_names_them(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "moe_nmt.serving.app", None)
     with pytest.raises(SystemExit, match="pip install starlette uvicorn"):
         serve.main([str(folder)])
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium, where it and its driver are installed."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for option in (
-        *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-        *("window-size=900,900", f"user-data-dir={profile}"),
-    ):
-        options.add_argument(f"--{option}")
-    service = webdriver.ChromeService(executable_path=driver)
-    browser = webdriver.Chrome(options=options, service=service)
-    yield browser
-    browser.quit()
 
 
 def test_the_page_in_a_browser(browser: Any, address: str) -> None:
