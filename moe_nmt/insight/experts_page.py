@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -38,9 +39,10 @@ def page(model: Any, batches: Batches, mixtures: Sequence[Mixture], sentences: i
     # Within a script element nothing but "<" can end it or begin a comment.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {name: (ASSETS / f"page.{name}").read_text("utf-8") for name in ("html", "css", "js")}
-    filled = parts["html"].replace("{css}", parts["css"]).replace("{js}", parts["js"])
-    title = html.escape(", ".join(mixture.name for mixture in mixtures))
-    return filled.replace("{title}", title).replace("{data}", text)
+    parts["title"] = html.escape(", ".join(mixture.name for mixture in mixtures))
+    parts["data"] = text
+    # in one go: what is filled in is not searched for places to fill
+    return re.sub(r"\{(css|js|title|data)\}", lambda place: parts[place[1]], parts["html"])
 
 
 def map_of(gate: Gate) -> list[list[float]]:

@@ -132,6 +132,8 @@ def test_the_page_in_a_browser(browser: Any, tmp_path: Path) -> None:
     assert f"expert {expert}: {routes[0][0][1]:.3f}" in texts("#detail")[0]
     contexts = data["mixtures"][0]["experts"][expert]["contexts"]
     assert len(texts("#expert li")) == len(contexts)
+    read = data["mixtures"][0]["experts"][expert]["read"]
+    assert texts("#expert p")[1].startswith(f"Reads: {read[0]['value']} ({read[0]['count']}, ")
 
     browser.find_element(By.ID, "word").send_keys(source[1])
     assert f'"{source[1]}" occurs ' in texts("#found")[0]
