@@ -75,6 +75,7 @@ def inspect_logs(paths: Sequence[Path], plot: Path | None) -> None:
 
 def inspect_model(args: argparse.Namespace) -> None:
     """Sends data through a model."""
+    refuse_overwriting([args.tsv, args.json, args.html], [args.checkpoint])
 
     from moe_nmt.insight.balance_report import balance_table, expert_use
     from moe_nmt.insight.expert_report import Limits, gather, report
