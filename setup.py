@@ -54,7 +54,7 @@ setup(
     package_data={
         "moe_nmt": ["py.typed"],
         "moe_nmt.serving": ["page.html", "page.css", "page.js"],
-        "moe_nmt.insight.page": ["page.html", "page.css", "page.js"],
+        "moe_nmt.insight": ["page.html", "page.css", "page.js"],
         **{package: ["*.yaml"] for package in FOLDERS},
     },
     # 3.14 prints optional types in a way that fairseq does not read, and breaks the help of hydra.

@@ -188,7 +188,7 @@ DISTRIBUTIONS = {
     "hydra": "hydra-core",
     "yaml": "pyyaml",
 }
-FOR_DEVELOPERS = {"dev", "plot"}  # extras of tests, scripts and docs
+FOR_DEVELOPERS = {"dev"}  # extras of tests, scripts and docs
 
 
 def imported() -> set[str]:

@@ -19,7 +19,7 @@ from moe_nmt.insight.routed import by_mixture
 from moe_nmt.moe.gate import Gate, GateProjection
 from moe_nmt.moe.hierarchical import HierarchicalGate
 
-ASSETS = resources.files("moe_nmt.insight.page")
+ASSETS = resources.files("moe_nmt.insight")
 
 
 def page(model: Any, batches: Batches, mixtures: Sequence[Mixture], sentences: int) -> str:
