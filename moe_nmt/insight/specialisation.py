@@ -45,7 +45,7 @@ def mutual_information(label: Tensor, expert: Tensor) -> float:
     p = joint.view(-1, experts).double() / expert.numel()  # [labels, experts]
     independent = p.sum(1, keepdim=True) * p.sum(0, keepdim=True)
     of_each = torch.where(p > 0, p * (p / independent).log2(), 0.0)
-    return float(of_each.sum())
+    return max(float(of_each.sum()), 0.0)  # but for rounding
 
 
 class Information(NamedTuple):
