@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from drawing import save
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from moe_nmt.insight.capacity_report import by_variant, tables
 
@@ -45,6 +46,11 @@ def draw_curves(axes: Axes, records: Sequence[dict[str, Any]], key: str, scale: 
     axes.set_ylabel("perplexity, validation set")
 
 
+def plain(value: float, _: int) -> str:
+    """A number on an axis without powers of ten."""
+    return f"{value:g}"
+
+
 def draw(task: str) -> None:
     """The three pictures of a task, side by side."""
     path = RESULTS / f"{task}.json"
@@ -56,6 +62,9 @@ def draw(task: str) -> None:
     draw_curves(hours, records, "seconds", 3600)
     hours.set_xlabel("hours")
     for axes in (capacity, words, hours):
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(plain))
+            axis.set_minor_formatter(FuncFormatter(plain))
         axes.grid(visible=True, which="both", alpha=0.3)
         axes.tick_params(which="both", labelsize=8)
     capacity.legend(fontsize=7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from commands import ROOT
 sys.path.append(str(ROOT / "docs"))
 
 from imports import parts, purpose, used
+
+from moe_nmt.insight.capacity_report import tables
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 
@@ -57,3 +60,11 @@ def test_the_picture_of_the_house_is_todays() -> None:
     for part in set(parts()) - {"__init__", "__main__", "corpus"}:
         sentence = f"{part} {purpose(part)} " + (f"imports {used(part)} " if used(part) else "")
         assert sentence in html.unescape(words), "run python docs/draw_house.py"
+
+
+@pytest.mark.parametrize("task", ["language", "translation"])
+def test_the_results_are_those_that_were_recorded(task: str) -> None:
+    records = json.loads((ROOT / "docs" / "results" / f"{task}.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert tables(records) in page, "run python docs/draw_results.py and copy its tables"
+    assert f"(capacity_{task}.svg)" in page
