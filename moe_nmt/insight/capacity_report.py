@@ -28,7 +28,7 @@ def tables(records: Sequence[Record]) -> str:
 
 
 def models(records: Sequence[Record]) -> str:
-    """Size, cost and quality of each variant; the best of translation is tested by bootstrap."""
+    """Size, cost and quality of each variant; p is of a difference from the dense model in BLEU."""
     is_translation = "quality" in records[0]
     head = ["", "parameters (M)", "operations (M)", "seeds", "hours", "perplexity"]
     rows = [[*head, *(("BLEU", "chrF2", "p") if is_translation else ())]]
