@@ -26,7 +26,7 @@ from moe_nmt.errors import UserError, ending_in_a_sentence
 from moe_nmt.evaluation.significance import compare
 from moe_nmt.files.stages import Stage, Stages
 from moe_nmt.files.text import read_text, write_lines
-from moe_nmt.insight.capacity_measures import Domains, measure, qualities, translate
+from moe_nmt.insight.capacity_measures import Domains, measure, qualities, test_set, translate
 from moe_nmt.insight.capacity_report import tables
 from moe_nmt.insight.capacity_study import DENSE, TASKS, Run, sized, variants
 from moe_nmt.insight.training_run import CHECKPOINT, LOG, Schedule, curve
@@ -64,10 +64,8 @@ class Study:
         """Trains and measures, unless that is done: the record of a run."""
         folder, model = self.out / run.name, sized(run.task, run.variant, self.vocabulary)
         run.train(folder, self.data, model, self.schedule)
-        is_translation = run.task == "translation"
-        translations = translate(folder, self.data) if is_translation else []
-        used = [self.data / "test.bin"] if not is_translation else []
-        used += [path for path in (self.domains, self.reference) if path]
+        translations = translate(folder, self.data) if self.reference else []
+        used = [*test_set(self.data), *(p for p in (self.domains, self.reference) if p)]
         stage = Stage(
             name="measure",
             recipe={"task": run.task, "data": str(self.data)},
@@ -112,18 +110,27 @@ class Study:
                 record["p"] = found.comparisons[1].p_bootstrap
 
 
-def merged(path: Path, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records that a file has and these, which are in place of those of the same runs."""
+def recorded(path: Path, study: Study) -> list[dict[str, Any]]:
+    """The records of earlier times that a file has.
 
-    def key(record: dict[str, Any]) -> tuple[str, int]:
-        return record["variant"], record["seed"]
-
-    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    Raises:
+        UserError: they are of another task or schedule.
+    """
+    old: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
     for record in old:
-        if record["schedule"] != records[0]["schedule"]:
-            raise UserError(f"{path} has runs of another schedule: give another file to --json")
-    found = {**{key(record): record for record in old}, **{key(r): r for r in records}}
-    order = list(variants(TASKS[records[0]["task"]]))
+        if (record["task"], record["schedule"]) != (study.task, vars(study.schedule)):
+            raise UserError(
+                f"{path} has runs of another task or schedule: give another file to --json"
+            )
+    return old
+
+
+def merged(
+    task: str, old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Old records and new ones, which are in place of those of the same runs."""
+    found = {(record["variant"], record["seed"]): record for record in (*old, *new)}
+    order = list(variants(TASKS[task]))
     return sorted(found.values(), key=lambda r: (order.index(r["variant"]), r["seed"]))
 
 
@@ -154,11 +161,12 @@ def main() -> None:
         parser.error("--updates, --max-tokens and --jobs must be at least 1")
     os.environ["OMP_NUM_THREADS"] = "1"  # of fairseq-train
     study = Study(args)
+    path = args.json or args.out / f"{args.task}.json"
+    old = recorded(path, study)  # before hours of training
     with ThreadPoolExecutor(args.jobs) as pool:
         records = list(pool.map(study.perform, study.runs))
     study.test_significance(records)
-    path = args.json or args.out / f"{args.task}.json"
-    everything = merged(path, records)
+    everything = merged(study.task, old, records)
     write_lines(path, [json.dumps(everything, indent=1)])
     text = tables(everything)
     write_lines(args.out / f"{args.task}.md", [text])

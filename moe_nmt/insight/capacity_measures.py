@@ -91,6 +91,11 @@ def measure(folder: Path, data: Path, domains_file: Path | None) -> dict[str, An
     }
 
 
+def test_set(data: Path) -> list[Path]:
+    """Its files, of one side or of both."""
+    return sorted(data.glob("test*.bin"))
+
+
 def translate(folder: Path, data: Path) -> list[str]:
     """Translates the test set with a beam of 4, unless that is done."""
     command = [
@@ -99,9 +104,8 @@ def translate(folder: Path, data: Path) -> list[str]:
         *("--path", str(CHECKPOINT), "--gen-subset", "test", "--beam", "4"),
         *("--max-tokens", "4000", "--num-workers", "0", "--remove-bpe", "sentencepiece"),
     ]
-    run_command(
-        "translate", command, [str(folder / CHECKPOINT)], [], stdout=GENERATED, folder=folder
-    )
+    inputs = [str(path) for path in (folder / CHECKPOINT, *test_set(data))]
+    run_command("translate", command, inputs, [], stdout=GENERATED, folder=folder)
     best = best_hypotheses(folder / GENERATED)
     return [best[number].text for number in sorted(best)]
 

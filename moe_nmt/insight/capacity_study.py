@@ -29,7 +29,7 @@ class Task(NamedTuple):
     kind: str  # of the model
     model: Mapping[str, Any]  # its options
     without_mixtures: Mapping[str, Any]
-    training: tuple[str, ...]  # of fairseq-train: the task and the loss
+    training: tuple[str, ...]  # of fairseq-train: the task and how text is cut
 
 
 LANGUAGE = Task(

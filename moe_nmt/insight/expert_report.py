@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,7 +191,9 @@ def summary(
     return Mixture(name, found.tokens, entropy, unused, groups, experts)
 
 
-def preferred(preference: Preference | None, expert: int, limits: Limits, name: Any) -> list[Value]:
+def preferred(
+    preference: Preference | None, expert: int, limits: Limits, name: Callable[[int], str]
+) -> list[Value]:
     """The values that tell most about an expert, those that it gets oftener than others do."""
     if preference is None:
         return []

@@ -149,4 +149,10 @@ def test_what_is_wrong_is_said_before_anything_runs(binarised: Path, tmp_path: P
     done = run("python", SCRIPT, "language", tmp_path, *out)
     assert done.returncode != 0
     assert f"{tmp_path} is not a folder made by moe-nmt-prepare" in done.stderr
+    figures = tmp_path / "figures.json"
+    figures.write_text('[{"task": "language", "schedule": {}}]')
+    text = ["--reference", figures, "--json", figures]
+    other = run("python", SCRIPT, "translation", binarised, *out, *text)
+    assert other.returncode != 0
+    assert f"{figures} has runs of another task or schedule" in other.stderr
     assert not (tmp_path / "runs").exists()
